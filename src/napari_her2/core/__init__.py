@@ -1,0 +1,1 @@
+"""Values, units, events and the guideline: standard library and numpy only."""

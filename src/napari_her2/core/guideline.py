@@ -1,0 +1,91 @@
+"""From shares of tumour cells to a HER2 score, line by line of the guideline.
+
+Source: ASCO/CAP 2018 focused update, figure 1, affirmed 2023 (doi
+10.1200/JCO.22.02864), with the strata 0 and 0+ of the CAP template 2025.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+
+from napari_her2.core.score import Score
+
+CUTOFF = 0.10
+"""Share of invasive tumour cells that a pattern has to exceed."""
+
+
+@dataclass(frozen=True, slots=True)
+class MembraneShares:
+    """Shares of invasive tumour cells by membrane pattern, each in [0, 1].
+
+    Weak incomplete and faint complete membranes count as ``faint_incomplete``:
+    a convention, the guideline is silent on both.
+    """
+
+    complete_intense: float = 0.0
+    complete_weak_moderate: float = 0.0
+    incomplete_moderate_intense: float = 0.0
+    faint_incomplete: float = 0.0
+
+    def __post_init__(self) -> None:
+        values = [getattr(self, field.name) for field in fields(self)]
+        if min(values) < 0 or sum(values) > 1 + 1e-9:
+            raise ValueError(f"shares must lie in [0, 1] and sum to at most 1: {self}")
+
+    @property
+    def stained(self) -> float:
+        """Share of cells with any membrane staining."""
+        return (
+            self.complete_intense
+            + self.complete_weak_moderate
+            + self.incomplete_moderate_intense
+            + self.faint_incomplete
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class GuidelineCall:
+    """A score with the line of the rule that gave it.
+
+    ``is_convention`` marks lines where the guideline is silent.
+    """
+
+    score: Score
+    rule: str
+    is_convention: bool = False
+
+
+def call_from_shares(shares: MembraneShares) -> GuidelineCall:
+    """Apply the guideline to shares of invasive tumour cells.
+
+    Examples
+    --------
+    >>> call_from_shares(MembraneShares(complete_intense=0.08)).score
+    <Score.TWO: '2+'>
+    """
+    complete = shares.complete_weak_moderate + shares.complete_intense
+    if shares.complete_intense > CUTOFF:
+        return GuidelineCall(
+            Score.THREE, "complete intense membrane in > 10 % of cells"
+        )
+    if shares.complete_intense > 0:
+        return GuidelineCall(Score.TWO, "complete intense membrane in <= 10 % of cells")
+    if complete > CUTOFF:
+        return GuidelineCall(Score.TWO, "complete weak to moderate membrane in > 10 %")
+    if shares.incomplete_moderate_intense > CUTOFF:
+        return GuidelineCall(
+            Score.TWO, "incomplete moderate to intense membrane in > 10 % (unusual)"
+        )
+    if shares.stained > CUTOFF:
+        return GuidelineCall(
+            Score.ONE,
+            "faint incomplete membrane in > 10 % of cells",
+            is_convention=shares.faint_incomplete <= CUTOFF,
+        )
+    if shares.stained > 0:
+        return GuidelineCall(
+            Score.ULTRALOW,
+            "faint incomplete membrane in > 0 and <= 10 % of cells",
+            is_convention=shares.faint_incomplete < shares.stained,
+        )
+    return GuidelineCall(Score.ZERO, "no membrane staining")

@@ -1,0 +1,42 @@
+"""Typed progress that long work yields; closing the generator cancels it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from napari_her2.core.geometry import BoxPx
+from napari_her2.core.records import Suggestion
+
+
+@dataclass(frozen=True, slots=True)
+class RunStarted:
+    """How many tiles there are, and how many of them were known already."""
+
+    n_tiles: int
+    n_cached: int
+    n_background: int
+
+
+@dataclass(frozen=True, slots=True)
+class TileDone:
+    """One tile of the slide grid is in the result store.
+
+    ``box_px`` is its core in level-0 pixels of the reference slide.
+    """
+
+    row: int
+    col: int
+    box_px: BoxPx
+    n_done: int
+    n_tiles: int
+    cached: bool
+
+
+@dataclass(frozen=True, slots=True)
+class RegionDone:
+    """All tiles of a region are there and were put together."""
+
+    suggestion: Suggestion
+
+
+Progress = RunStarted | TileDone | RegionDone

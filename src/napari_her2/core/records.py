@@ -1,0 +1,104 @@
+"""What software suggests and what a person decides, with their provenance.
+
+Software makes a :class:`Suggestion`; only a named :class:`Reader` makes a
+:class:`Decision`; only a decision can be exported as a final score.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+
+from napari_her2.core.geometry import BoxPx
+from napari_her2.core.score import Call, Score
+
+RESEARCH_USE = "Research use only. AI assists, pathologist decides."
+
+
+class Evidence(StrEnum):
+    """Which images a suggestion rests on."""
+
+    BOTH = "H&E and IHC"
+    HE_ONLY = "H&E and synthetic IHC"
+    IHC_ONLY = "IHC"
+
+    @property
+    def is_synthetic(self) -> bool:
+        """Whether a synthetic image took part."""
+        return self is Evidence.HE_ONLY
+
+
+@dataclass(frozen=True, slots=True)
+class Provenance:
+    """All that is needed to compute a result again.
+
+    ``slides`` pairs a stain with the slide's fingerprint; ``parameters`` are
+    sorted (name, value) pairs that change the result (registration, forced
+    flags); ``direction`` names a synthesis, for example ``"he->ihc"``.
+    """
+
+    slides: tuple[tuple[str, str], ...]
+    bundle: str
+    bundle_sha256: str
+    software: str
+    parameters: tuple[tuple[str, str], ...] = ()
+    direction: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Suggestion:
+    """What the software proposes for one region; never a final score.
+
+    ``probabilities`` sum to 1 over the strata the bundle knows, and are empty
+    when nothing could be assessed. ``box_px`` bounds the region in level-0
+    pixels of the reference slide.
+    """
+
+    region_id: str
+    call: Call
+    probabilities: tuple[tuple[Score, float], ...]
+    evidence: Evidence
+    box_px: BoxPx
+    n_tiles: int
+    provenance: Provenance
+
+    @property
+    def caution(self) -> str:
+        """What must be said beside the call, empty when real IHC took part."""
+        if self.evidence.is_synthetic:
+            return "suggested from H&E; IHC needed"
+        return ""
+
+
+@dataclass(frozen=True, slots=True)
+class Reader:
+    """The person who reads, as they name themselves (not authenticated)."""
+
+    name: str
+
+    def __post_init__(self) -> None:
+        if not self.name.strip():
+            raise ValueError("a reader needs a name")
+
+
+class DecisionKind(StrEnum):
+    """How a decision relates to the suggestion that stood beside it."""
+
+    CONFIRM = "confirm"
+    OVERRIDE = "override"
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """A call by a named person at a time, with the suggestion they had seen."""
+
+    case_id: str
+    region_id: str
+    reader: Reader
+    kind: DecisionKind
+    call: Call
+    reason: str
+    utc: datetime
+    first_read: Call | None
+    suggestion: Suggestion | None

@@ -1,0 +1,1 @@
+"""Confirmed scores as CSV and versioned JSON."""

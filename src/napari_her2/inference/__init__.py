@@ -1,0 +1,1 @@
+"""The slide-anchored tile grid, the engine and the result store."""

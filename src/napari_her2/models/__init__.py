@@ -1,0 +1,1 @@
+"""Torch networks, their building blocks, and bundles of weights."""

@@ -1,0 +1,1 @@
+"""Virtual tissue with known truth."""

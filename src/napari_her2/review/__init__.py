@@ -1,0 +1,1 @@
+"""The append-only journal and the state of a case folded from it."""

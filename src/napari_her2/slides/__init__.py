@@ -1,0 +1,1 @@
+"""Open slides and cases, read pixels, find tissue, write pyramids."""

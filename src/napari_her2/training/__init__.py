@@ -1,0 +1,1 @@
+"""Data sets, losses and stages of training."""

@@ -1,0 +1,1 @@
+"""napari layers by role, the viewport, regions and linked canvases."""

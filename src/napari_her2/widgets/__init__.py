@@ -1,0 +1,1 @@
+"""The docks: they translate, and hold no logic."""
