@@ -1,0 +1,107 @@
+"""What a run would do now, or why it cannot run: computed here, drawn elsewhere."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from napari_her2.core.geometry import BoxPx
+from napari_her2.core.region import Region
+
+
+class RunTarget(StrEnum):
+    """What the reader asked to run on."""
+
+    VIEW = "view"
+    REGIONS = "regions"
+    SLIDE = "slide"
+
+
+@dataclass(frozen=True, slots=True)
+class RunPlan:
+    """The regions a run would cover, or the reasons why it cannot run.
+
+    Exactly one of ``regions`` and ``reasons`` is empty.
+    """
+
+    target: RunTarget
+    regions: tuple[Region, ...] = ()
+    reasons: tuple[str, ...] = ()
+    near_yx_px: tuple[float, float] | None = None
+
+    @property
+    def can_run(self) -> bool:
+        """Whether the button is enabled."""
+        return not self.reasons
+
+    @property
+    def tooltip(self) -> str:
+        """What the button would do, or why it is off."""
+        if self.reasons:
+            return "\n".join(self.reasons)
+        names = ", ".join(region.name for region in self.regions)
+        return f"Run the AI on {names}"
+
+
+@dataclass(frozen=True, slots=True)
+class RunSituation:
+    """All that decides whether a run may start.
+
+    ``view_px`` is the visible box and ``slide_px`` the whole reference slide,
+    both in its level-0 pixels; None when there is none.
+    """
+
+    slide_px: BoxPx | None
+    unknown_scale: tuple[str, ...]
+    bundle_problem: str | None
+    is_running: bool
+    view_px: BoxPx | None
+    drawn: tuple[Region, ...]
+
+
+def plan_run(target: RunTarget, now: RunSituation) -> RunPlan:
+    """Return what a run on ``target`` would cover in this situation, or why not."""
+    if now.slide_px is None:
+        return RunPlan(target, reasons=("Open a case first.",))
+    reasons = [
+        f"{name}: scale unknown. Enter its µm per pixel in the Case dock."
+        for name in now.unknown_scale
+    ]
+    if now.bundle_problem:
+        reasons.append(now.bundle_problem)
+    if now.is_running:
+        reasons.append("A run is under way. Cancel it or wait for it.")
+    regions = _regions_of(target, now)
+    if isinstance(regions, str):
+        reasons.append(regions)
+        regions = ()
+    if reasons:
+        return RunPlan(target, reasons=tuple(reasons))
+    near = now.view_px.center if now.view_px is not None else None
+    return RunPlan(target, regions, near_yx_px=near)
+
+
+def _regions_of(target: RunTarget, now: RunSituation) -> tuple[Region, ...] | str:
+    """Return the regions of a target, or the reason why there are none."""
+    if now.slide_px is None:
+        return "Open a case first."
+    match target:
+        case RunTarget.SLIDE:
+            return (Region.from_box("slide", "Whole slide", now.slide_px),)
+        case RunTarget.VIEW:
+            seen = now.view_px.intersect(now.slide_px) if now.view_px else None
+            if seen is None or seen.is_empty:
+                return "The slide is not in view. Move the view back to it."
+            return (Region.from_box(view_region_id(seen), "View", seen),)
+        case RunTarget.REGIONS:
+            inside = tuple(
+                region
+                for region in now.drawn
+                if not region.bounds.intersect(now.slide_px).is_empty
+            )
+            return inside or "Draw a region on the slide first."
+
+
+def view_region_id(box_px: BoxPx) -> str:
+    """Name a viewport by its box, so that the same view is the same region."""
+    return "view-" + "-".join(str(value) for value in box_px.as_tuple())
