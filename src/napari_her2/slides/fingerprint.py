@@ -1,0 +1,78 @@
+"""Name a slide by its content: cheap on gigabytes, the same under any file name.
+
+Up to 256 MB every byte of the file counts.
+
+Above that, a TIFF's fingerprint covers the size of the file, the form of every
+level, the tables of where each of its tiles lies and how many bytes it has, the
+bytes of the coarse levels (coarsest first, up to 256 MB) and the first 16 KB of
+4096 tiles spread evenly over each level left. It sees any crop, re-encoding or
+recolouring, any tile that got longer or shorter, and any change of pixels that
+reached a coarse level. It does *not* see a change inside a fine tile that was
+not sampled, keeps that tile's length in bytes and left the coarse levels as they
+were (an uncompressed TIFF edited in place), nor anything in label, macro or
+metadata.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING, Any, Final
+
+import numpy as np
+
+from napari_her2.slides.shared_file import SharedFile
+
+if TYPE_CHECKING:
+    from napari_her2.slides.tiff_blocks import TiffBlocks
+
+WHOLE_FILE_BYTES: Final = 256 << 20
+_COARSE_BYTES: Final = 256 << 20
+_N_SAMPLES: Final = 4096
+_SAMPLE_BYTES: Final = 16 << 10
+_PIECE_BYTES: Final = 4 << 20
+
+
+def new_hash() -> Any:
+    """Return the hash that fingerprints are made with."""
+    return hashlib.blake2b(digest_size=20)
+
+
+def as_fingerprint(digest: Any) -> str:
+    """Write a hash as ``"blake2b:<hex>"``."""
+    return f"blake2b:{digest.hexdigest()}"
+
+
+def fingerprint_file(file: SharedFile) -> str:
+    """Return the fingerprint of every byte of a file."""
+    digest = new_hash()
+    for offset in range(0, file.size, _PIECE_BYTES):
+        digest.update(file.read(offset, min(_PIECE_BYTES, file.size - offset)))
+    return as_fingerprint(digest)
+
+
+def fingerprint_tiff(file: SharedFile, levels: Sequence[TiffBlocks]) -> str:
+    """Return the fingerprint of a TIFF, of any size."""
+    if file.size <= WHOLE_FILE_BYTES:
+        return fingerprint_file(file)
+    digest = new_hash()
+    digest.update(str(file.size).encode())
+    left = _COARSE_BYTES
+    for level in reversed(levels):
+        digest.update(str((level.shape, level.block_px)).encode())
+        digest.update(level.offsets.astype("<i8").tobytes())
+        digest.update(level.byte_counts.astype("<i8").tobytes())
+        n_bytes = int(level.byte_counts.sum())
+        is_whole = level is not levels[0] and n_bytes <= left
+        left -= n_bytes if is_whole else 0
+        n_blocks = len(level.offsets)
+        chosen: Iterable[int] = range(n_blocks)
+        if not is_whole:
+            chosen = np.unique(
+                np.linspace(0, n_blocks - 1, min(n_blocks, _N_SAMPLES)).astype(int)
+            ).tolist()
+        for index in chosen:
+            size = int(level.byte_counts[index])
+            size = size if is_whole else min(size, _SAMPLE_BYTES)
+            digest.update(file.read(int(level.offsets[index]), size))
+    return as_fingerprint(digest)

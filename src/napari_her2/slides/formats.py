@@ -1,0 +1,71 @@
+"""Tell a slide's format by its content and open it with the module that knows it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Final
+
+from napari_her2.core.errors import SlideError
+from napari_her2.slides.shared_file import SharedFile
+from napari_her2.slides.source import SlideSource
+from napari_her2.slides.tiff_scan import is_tiff
+
+_READABLE: Final = "SVS, NDPI, TIFF, OME-TIFF, OME-Zarr, PNG and JPEG can be read."
+
+
+def open_source(path: Path) -> SlideSource:
+    """Open a slide file or an OME-Zarr folder.
+
+    Raises
+    ------
+    SlideError
+        If it is missing, unreadable, damaged or of no known format.
+    """
+    if _is_folder(path):
+        from napari_her2.slides.ome_zarr import is_zarr_folder, open_zarr
+
+        if is_zarr_folder(path):
+            return open_zarr(path)
+        raise SlideError(
+            path, "it is a folder and no OME-Zarr image.", "Open a slide inside it."
+        )
+    file = SharedFile(path)
+    try:
+        head = file.read(0, min(file.size, 132))
+    finally:
+        file.close()
+    if not head:
+        raise SlideError(
+            path, "the file is empty (0 bytes).", "Copy or export it again."
+        )
+    return _opener(path, head)(path)
+
+
+def _is_folder(path: Path) -> bool:
+    try:
+        return path.is_dir()
+    except (OSError, ValueError) as error:
+        raise SlideError(
+            path, f"it cannot be opened ({error}).", "Check the path."
+        ) from error
+
+
+def _opener(path: Path, head: bytes) -> Callable[[Path], SlideSource]:
+    if is_tiff(head):
+        from napari_her2.slides.tiff_file import open_tiff
+
+        return open_tiff
+    if head.startswith((b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff")):
+        from napari_her2.slides.flat_image import open_flat
+
+        return open_flat
+    if head.startswith(b"PK\x03\x04"):
+        from napari_her2.slides.ome_zarr import open_zarr
+
+        return open_zarr
+    if head[128:132] == b"DICM":
+        raise SlideError(
+            path, "DICOM slides are not read yet.", "Convert it to OME-TIFF."
+        )
+    raise SlideError(path, "it is no slide image.", _READABLE)

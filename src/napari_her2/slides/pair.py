@@ -1,0 +1,88 @@
+"""The slides of a case, open side by side."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from types import TracebackType
+from typing import Self
+
+from napari_her2.core.geometry import Affine
+from napari_her2.core.score import Stain
+from napari_her2.slides.case import Case
+from napari_her2.slides.slide import Slide, open_slide
+
+
+@dataclass(frozen=True, slots=True)
+class SlidePair:
+    """An H&E and/or IHC slide, and how points go from one to the other.
+
+    ``he_to_ihc_um`` maps (y, x) µm from the corner of the H&E slide to µm on the
+    IHC slide; ``transform_source`` says who gave it (``"manifest"`` or
+    ``"identity"``, which means nobody).
+    """
+
+    he: Slide | None
+    ihc: Slide | None
+    he_to_ihc_um: Affine
+    transform_source: str
+
+    def __post_init__(self) -> None:
+        if self.he is None and self.ihc is None:
+            raise ValueError("a pair needs an H&E or an IHC slide")
+
+    @property
+    def reference(self) -> Slide:
+        """The slide that regions and tiles are counted on: H&E, else IHC."""
+        return self.slides[0][1]
+
+    @property
+    def slides(self) -> tuple[tuple[Stain, Slide], ...]:
+        """The slides that are there, H&E first."""
+        both = ((Stain.HE, self.he), (Stain.IHC, self.ihc))
+        return tuple((stain, slide) for stain, slide in both if slide is not None)
+
+    def close(self) -> None:
+        """Close both slides."""
+        for _, slide in self.slides:
+            slide.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+
+def open_pair(case: Case) -> SlidePair:
+    """Open the slides of a case, each checked against its stain.
+
+    Raises
+    ------
+    SlideError
+        If a slide cannot be read or is not the stain it is given as; the other
+        one is closed again.
+    """
+    opened: dict[Stain, Slide] = {}
+    try:
+        for stain, mpp in ((Stain.HE, case.he_mpp), (Stain.IHC, case.ihc_mpp)):
+            path = case.path_of(stain)
+            if path is not None:
+                slide = open_slide(path, stain=stain)
+                opened[stain] = slide
+                if mpp is not None:
+                    opened[stain] = slide.with_mpp(mpp)
+        return SlidePair(
+            opened.get(Stain.HE),
+            opened.get(Stain.IHC),
+            case.he_to_ihc_um,
+            case.transform_source,
+        )
+    except BaseException:
+        for slide in opened.values():
+            slide.close()
+        raise

@@ -1,0 +1,104 @@
+"""Open a TIFF of any family: find its pages once, then read blocks alone."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import tifffile
+
+from napari_her2.core.errors import SlideError
+from napari_her2.slides.fingerprint import fingerprint_tiff
+from napari_her2.slides.shared_file import SharedFile
+from napari_her2.slides.source import SlideSource
+from napari_her2.slides.tiff_blocks import read_pages
+from napari_her2.slides.tiff_scan import scan_tiff
+
+# tifffile logs what it finds odd; what matters here becomes a SlideError
+logging.getLogger("tifffile").addHandler(logging.NullHandler())
+
+
+@dataclass(frozen=True, slots=True)
+class TiffContent:
+    """What a family found in a TIFF: one page per level, and the scale."""
+
+    pages: list[Any]
+    mpp: float | None
+    is_synthetic: bool = False
+
+
+def open_tiff(path: Path) -> SlideSource:
+    """Open an Aperio, Hamamatsu, OME or generic TIFF.
+
+    Raises
+    ------
+    SlideError
+        If the file is damaged or holds no image of a slide.
+    """
+    file = SharedFile(path)
+    try:
+        scan_tiff(file)
+        with _parsed(path) as tiff:
+            content = _family(tiff)(path, tiff)
+            levels = read_pages(file, content.pages)
+        fingerprint = fingerprint_tiff(file, levels)
+    except SlideError:
+        file.close()
+        raise
+    except Exception as error:
+        file.close()
+        raise SlideError(
+            path,
+            f"it is a broken TIFF ({str(error)[:120] or type(error).__name__}).",
+            "Copy or export the file again.",
+        ) from error
+    return SlideSource(
+        levels, content.mpp, fingerprint, file.close, content.is_synthetic
+    )
+
+
+def _parsed(path: Path) -> Any:
+    # companion files named in OME-XML are never opened: only this file was given
+    return tifffile.TiffFile(path, _multifile=False)
+
+
+def _family(tiff: Any) -> Callable[[Path, Any], TiffContent]:
+    from napari_her2.slides.aperio import find_aperio
+    from napari_her2.slides.generic_tiff import find_generic
+    from napari_her2.slides.hamamatsu import find_hamamatsu
+    from napari_her2.slides.ome_tiff import find_ome
+
+    if tiff.is_svs:
+        return find_aperio
+    if tiff.is_ndpi:
+        return find_hamamatsu
+    if tiff.is_ome:
+        return find_ome
+    return find_generic
+
+
+def level_pages(path: Path, series: Any) -> list[Any]:
+    """Return one page for each level of a series of plain 2-D RGB images.
+
+    Raises
+    ------
+    SlideError
+        If the series has further axes (channels, focal planes, time).
+    """
+    pages = []
+    for level in series.levels:
+        axes = level.axes.replace("Q", "I")
+        if axes not in ("YXS", "SYX"):
+            what = {"C": "channels", "Z": "focal planes", "T": "time points"}
+            found = [word for axis, word in what.items() if axis in axes]
+            problem = "it is a grey image" if axes == "YX" else "it is no RGB image"
+            if found:
+                problem = f"it holds several {' and '.join(found)}, no RGB image"
+            raise SlideError(
+                path, f"{problem}.", "Only 8-bit RGB brightfield slides can be read."
+            )
+        pages.append(level.pages[0])
+    return pages
