@@ -1,45 +1,58 @@
-"""An area a person chose, as a polygon in level-0 pixels of the reference slide."""
+"""An area of the slide that a person chose, as a polygon with exact overlaps."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from napari_her2.core.geometry import BoxPx
 
-Point = tuple[float, float]
+PointYX = tuple[float, float]
 
 
 @dataclass(frozen=True, slots=True)
 class Region:
-    """A named polygon, vertices (y, x) in level-0 pixels, closed implicitly.
+    """A closed polygon in level-0 pixels of the reference slide.
+
+    ``vertices_yx`` are its corners in order, corner based: the first pixel of
+    the slide spans 0 to 1. The last corner joins the first.
 
     Raises
     ------
     ValueError
-        With fewer than three vertices or a vertex that is not finite.
+        If there are fewer than three corners, one is not finite, or the
+        polygon has no area.
     """
 
     region_id: str
     name: str
-    vertices_yx: tuple[Point, ...]
+    vertices_yx: tuple[PointYX, ...]
 
     def __post_init__(self) -> None:
         if len(self.vertices_yx) < 3:
             raise ValueError(f"region {self.name!r} needs at least three corners")
-        if not all(math.isfinite(v) for point in self.vertices_yx for v in point):
+        if not all(math.isfinite(value) for yx in self.vertices_yx for value in yx):
             raise ValueError(f"region {self.name!r} has a corner that is not finite")
+        if self.area_px == 0:
+            raise ValueError(f"region {self.name!r} has no area")
 
     @classmethod
-    def from_box(cls, region_id: str, name: str, box: BoxPx) -> Region:
+    def from_box(cls, region_id: str, name: str, box_px: BoxPx) -> Region:
         """Return the rectangle that covers a box."""
-        corners = box.corners_yx().tolist()
-        return cls(region_id, name, tuple((y, x) for y, x in corners))
+        return cls.from_points(region_id, name, box_px.corners_yx().tolist())
+
+    @classmethod
+    def from_points(
+        cls, region_id: str, name: str, points_yx: Iterable[Sequence[float]]
+    ) -> Region:
+        """Return the polygon through points in level-0 pixels, in order."""
+        vertices = tuple((float(y), float(x)) for y, x in points_yx)
+        return cls(region_id, name, vertices)
 
     @property
     def bounds(self) -> BoxPx:
-        """The smallest pixel box around the polygon."""
+        """The smallest box of whole pixels that covers the region."""
         ys, xs = zip(*self.vertices_yx, strict=True)
         return BoxPx(
             math.floor(min(ys)),
@@ -48,50 +61,68 @@ class Region:
             math.ceil(max(xs)),
         )
 
-    def overlap_area(self, box: BoxPx) -> float:
-        """Area in square level-0 pixels that the polygon shares with a box.
+    @property
+    def area_px(self) -> float:
+        """Area in square level-0 pixels."""
+        return _area(self.vertices_yx)
 
-        The polygon is cut at the four edges of the box in turn (Sutherland and
-        Hodgman 1974), which is exact for simple polygons, convex or not.
+    def overlap_px(self, box_px: BoxPx) -> float:
+        """Return the area shared with a box, in square level-0 pixels.
 
         Examples
         --------
-        >>> Region.from_box("a", "A", BoxPx(0, 0, 10, 10)).overlap_area(
-        ...     BoxPx(5, 5, 20, 20)
-        ... )
-        25.0
+        >>> half = Region("r", "half", ((0, 0), (0, 10), (10, 0)))
+        >>> half.overlap_px(BoxPx(0, 0, 10, 10))
+        50.0
         """
-        points = list(self.vertices_yx)
-        for axis, edge, keep_above in (
-            (0, box.y0, True),
-            (1, box.x0, True),
-            (0, box.y1, False),
-            (1, box.x1, False),
-        ):
-            points = list(_cut(points, axis, edge, keep_above))
-        return _area(points)
+        return overlap_area(self.vertices_yx, box_px)
+
+    def overlap_share(self, box_px: BoxPx) -> float:
+        """Return which share of a box lies in the region, 0 to 1."""
+        return self.overlap_px(box_px) / box_px.area if box_px.area else 0.0
 
 
-def _cut(
-    points: list[Point], axis: int, edge: float, keep_above: bool
-) -> Iterable[Point]:
-    sign = 1.0 if keep_above else -1.0
-    for before, after in zip(points[-1:] + points[:-1], points, strict=True):
-        inside_before = sign * (before[axis] - edge) >= 0
-        inside_after = sign * (after[axis] - edge) >= 0
-        if inside_before != inside_after:
-            step = (edge - before[axis]) / (after[axis] - before[axis])
-            yield (
-                before[0] + step * (after[0] - before[0]),
-                before[1] + step * (after[1] - before[1]),
-            )
-        if inside_after:
-            yield after
+def overlap_area(polygon_yx: Iterable[Sequence[float]], box_px: BoxPx) -> float:
+    """Return the area a polygon shares with a box (Sutherland-Hodgman clipping).
+
+    Clipping against a box keeps the area right for concave polygons too: the
+    edges it adds along the border of the box enclose nothing.
+    """
+    points = [(float(y), float(x)) for y, x in polygon_yx]
+    for axis, bound, sign in (
+        (0, box_px.y0, 1.0),
+        (0, box_px.y1, -1.0),
+        (1, box_px.x0, 1.0),
+        (1, box_px.x1, -1.0),
+    ):
+        points = _clip(points, axis, float(bound), sign)
+        if not points:
+            return 0.0
+    return _area(points)
 
 
-def _area(points: list[Point]) -> float:
-    rolled = points[1:] + points[:1]
-    doubled = sum(
-        a[0] * b[1] - b[0] * a[1] for a, b in zip(points, rolled, strict=True)
+def _clip(points: list[PointYX], axis: int, bound: float, sign: float) -> list[PointYX]:
+    """Keep what lies on one side: ``sign * (coordinate - bound) >= 0``."""
+    kept: list[PointYX] = []
+    for start, end in zip(points, points[1:] + points[:1], strict=True):
+        before = sign * (start[axis] - bound)
+        after = sign * (end[axis] - bound)
+        if before >= 0:
+            kept.append(start)
+        if (before > 0 > after) or (before < 0 < after):
+            t = before / (before - after)
+            crossing = [s + t * (e - s) for s, e in zip(start, end, strict=True)]
+            crossing[axis] = bound
+            kept.append((crossing[0], crossing[1]))
+    return kept
+
+
+def _area(points: Sequence[PointYX]) -> float:
+    """Shoelace area, taken about the first corner to keep digits on big slides."""
+    y0, x0 = points[0]
+    shifted = [(y - y0, x - x0) for y, x in points]
+    doubled = math.fsum(
+        ya * xb - yb * xa
+        for (ya, xa), (yb, xb) in zip(shifted, shifted[1:] + shifted[:1], strict=True)
     )
     return abs(doubled) / 2

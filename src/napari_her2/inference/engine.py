@@ -1,0 +1,278 @@
+"""The engine: runs a bundle on the tiles of regions and yields typed progress.
+
+Three things happen at once: threads read ahead, the caller's thread computes, a
+thread writes to the store. The generator is advanced by whoever wants progress;
+closing it cancels the run between two batches and keeps every finished tile.
+"""
+
+from __future__ import annotations
+
+import time
+from collections import deque
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor, wait
+from itertools import groupby, islice
+from typing import Protocol
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from napari_her2.core.errors import BundleError, UsageError
+from napari_her2.core.progress import Progress, RegionDone, RunStarted, TileDone
+from napari_her2.core.region import Region
+from napari_her2.inference.grid import Tile
+from napari_her2.inference.plan import TilePlan, plan_tiles
+from napari_her2.inference.reading import TileInput, TileReader
+from napari_her2.inference.result import TileResult
+from napari_her2.inference.store import ResultStore, identity_of
+from napari_her2.inference.suggestion import suggest
+from napari_her2.models.bundle import Bundle
+from napari_her2.models.network import TileOutput
+from napari_her2.slides.pair import SlidePair
+from napari_her2.slides.tissue import TissueMask
+
+GPU_BATCH = 8
+READERS = 2
+PATIENCE = 0.02
+"""Share of a forward pass that may be spent waiting for its tiles to be stored,
+so that a tile is shown when it is done and not one forward pass later."""
+
+
+class Network(Protocol):
+    """What the engine needs of a network: ``models.network.Her2Network`` is one."""
+
+    def __call__(self, he: Tensor | None, ihc: Tensor | None) -> TileOutput:
+        """Score a batch, (B, 3, T, T) float in [0, 1]; None where a stain is absent."""
+        ...
+
+
+def run(
+    pair: SlidePair,
+    network: Network,
+    bundle: Bundle,
+    regions: Sequence[Region],
+    store: ResultStore,
+    tissue: TissueMask | None = None,
+    *,
+    near_yx_px: tuple[float, float] | None = None,
+    batch_size: int | None = None,
+    device: str = "cpu",
+) -> Generator[Progress, None, None]:
+    """Compute what regions lack and suggest a score for each.
+
+    Parameters
+    ----------
+    pair, network, bundle
+        What to read and what to compute; ``network`` already is on ``device``.
+    regions
+        Polygons in level-0 pixels of the reference slide, ids unique.
+    store
+        Where results go, from ``open_store`` for the same pair, bundle and device.
+    tissue
+        Mask of the reference slide; tiles without tissue are skipped. None
+        computes every tile.
+    near_yx_px
+        Level-0 point whose tiles come first; the middle of the regions if None.
+    batch_size
+        Tiles per call. 1 on a CPU, where a result may depend on the number of
+        tiles computed together; on a GPU short batches are filled up for the
+        same reason.
+
+    Yields
+    ------
+    Progress
+        One ``RunStarted``; a ``TileDone`` per tissue tile, those found in the
+        store first; a ``RegionDone`` as soon as a region is complete. Background
+        tiles count as done from the start.
+
+    Raises
+    ------
+    NotReadyError, UsageError
+        Before the first progress: the run makes no sense.
+    SlideError, StorageError, BundleError
+        A slide cannot be read, results cannot be stored, or the network gives
+        something that is no number. Finished tiles stay valid.
+    """
+    reader = TileReader(pair, bundle.card)
+    if store.identity != identity_of(reader, bundle.sha256, device):
+        raise UsageError(
+            "The result store belongs to other slides or another bundle.",
+            "Open it with the pair, bundle and device of this run.",
+        )
+    size = batch_size or (1 if torch.device(device).type == "cpu" else GPU_BATCH)
+    plan = plan_tiles(reader.grid, regions, tissue, near_yx_px)
+    store.mark_background(plan.background)
+    known = {tile for tile in plan.tissue if store.is_done(tile)}
+    cached = [tile for tile in plan.tissue if tile in known]
+    missing = [tile for tile in plan.tissue if tile not in known]
+    yield RunStarted(plan.n_tiles, len(cached), len(plan.background))
+
+    waiting = _Waiting(plan, regions)
+    n_done = len(plan.background)
+
+    def progress(tiles: Iterable[Tile], *, cached: bool) -> Iterator[Progress]:
+        nonlocal n_done
+        for tile in tiles:
+            n_done += 1
+            box = reader.grid.core_box_px(*tile)
+            yield TileDone(*tile, box, n_done, plan.n_tiles, cached)
+            yield from finished(tile)
+
+    def finished(*tiles: Tile) -> Iterator[RegionDone]:
+        for region in waiting.completed_by(*tiles):
+            parts, source = plan.by_region[region.region_id], pair.transform_source
+            yield RegionDone(
+                suggest(region, parts, store, reader, bundle, transform_source=source)
+            )
+
+    yield from finished()
+    yield from progress(cached, cached=True)
+
+    def compute(batch: list[TileInput]) -> list[TileResult]:
+        return _forward(network, batch, size, device, bundle)
+
+    yield from progress(_work(reader, compute, store, missing, size), cached=False)
+
+
+class _Waiting:
+    """Knows which tiles each region still waits for."""
+
+    def __init__(self, plan: TilePlan, regions: Sequence[Region]) -> None:
+        self._open = [
+            (region, set(plan.by_region[region.region_id])) for region in regions
+        ]
+
+    def completed_by(self, *tiles: Tile) -> list[Region]:
+        """Return the regions that wait for nothing more, each once."""
+        for _, missing in self._open:
+            missing.difference_update(tiles)
+        complete = [region for region, missing in self._open if not missing]
+        self._open = [pair for pair in self._open if pair[1]]
+        return complete
+
+
+def _work(
+    reader: TileReader,
+    compute: Callable[[list[TileInput]], list[TileResult]],
+    store: ResultStore,
+    tiles: Sequence[Tile],
+    size: int,
+) -> Iterator[Tile]:
+    """Yield each tile once it is in the store, reading and writing alongside."""
+    if not tiles:
+        return
+    with (
+        ThreadPoolExecutor(READERS, "her2-read") as readers,
+        ThreadPoolExecutor(1, "her2-write") as writer,
+    ):
+        writes: deque[Future[Tile]] = deque()
+        inputs = _read_ahead(readers, reader.read, tiles, depth=2 * size + READERS)
+        try:
+            for batch in _batches(inputs, size):
+                started = time.perf_counter()
+                results = compute(batch)
+                patience_s = PATIENCE * (time.perf_counter() - started)
+                writes.extend(
+                    writer.submit(store.write_tile, part.tile, result)
+                    for part, result in zip(batch, results, strict=True)
+                )
+                yield from _stored(writes, 2 * size, patience_s)
+            yield from _stored(writes, 0, 0.0)
+        finally:
+            inputs.close()
+
+
+def _read_ahead(
+    pool: ThreadPoolExecutor,
+    read: Callable[[Tile], TileInput],
+    tiles: Iterable[Tile],
+    depth: int,
+) -> Generator[TileInput, None, None]:
+    """Yield tiles in order with up to ``depth`` more being read."""
+    pending: deque[Future[TileInput]] = deque()
+    try:
+        for tile in tiles:
+            pending.append(pool.submit(read, tile))
+            if len(pending) > depth:
+                yield pending.popleft().result()
+        while pending:
+            yield pending.popleft().result()
+    finally:
+        for future in pending:
+            future.cancel()
+
+
+def _batches(inputs: Iterable[TileInput], size: int) -> Iterator[list[TileInput]]:
+    """Group consecutive tiles of the same evidence, at most ``size`` at a time."""
+    for _, group in groupby(inputs, key=lambda part: part.evidence):
+        while batch := list(islice(group, size)):
+            yield batch
+
+
+def _stored(
+    writes: deque[Future[Tile]], at_most: int, patience_s: float
+) -> Iterator[Tile]:
+    """Yield tiles that are stored; wait until at most ``at_most`` are not."""
+    deadline = time.perf_counter() + patience_s
+    while writes:
+        rest_s = max(0.0, deadline - time.perf_counter())
+        wait([writes[0]], None if len(writes) > at_most else rest_s)
+        if not writes[0].done():
+            return
+        yield writes.popleft().result()
+
+
+def _forward(
+    network: Network, batch: list[TileInput], size: int, device: str, bundle: Bundle
+) -> list[TileResult]:
+    """Run the network on tiles of the same evidence."""
+    # on a GPU the kernel, and with it the rounding, may depend on the batch size
+    on_cpu = torch.device(device).type == "cpu"
+    filled = batch if on_cpu else batch + batch[-1:] * (size - len(batch))
+    with torch.inference_mode():
+        output = network(
+            _tensor([part.he for part in filled], device),
+            _tensor([part.ihc for part in filled], device),
+        )
+        probabilities = torch.softmax(output.logits.double(), dim=1).float()
+        parts = [
+            value.cpu().numpy()
+            for value in (
+                probabilities,
+                output.attention.float(),
+                output.channel_weights.float(),
+                output.branch_share.float(),
+            )
+        ]
+        image = output.synthetic_ihc
+        synthetic = None if image is None else image.cpu().numpy()
+    if not all(np.isfinite(values[: len(batch)]).all() for values in parts):
+        raise BundleError(
+            bundle.path,
+            f"the network gave values that are no numbers at tile {batch[0].tile}.",
+            "Choose another bundle; finished tiles are kept.",
+        )
+    probability, attention, weights, share = parts
+    return [
+        TileResult(
+            part.evidence,
+            probability[k],
+            attention[k],
+            weights[k],
+            float(share[k]),
+            None if synthetic is None else synthetic[k],
+        )
+        for k, part in enumerate(batch)
+    ]
+
+
+def _tensor(images: list[NDArray[np.uint8] | None], device: str) -> Tensor | None:
+    """Stack uint8 (T, T, 3) images to (B, 3, T, T) float in [0, 1]."""
+    given = [image for image in images if image is not None]
+    if not given:
+        return None
+    stack = given[0][None] if len(given) == 1 else np.stack(given)
+    values = torch.from_numpy(stack).to(device).permute(0, 3, 1, 2)
+    return values.to(torch.float32).div_(255)

@@ -1,0 +1,270 @@
+"""The result store: what a bundle said about each tile of a slide, on disk.
+
+A folder per combination of slides, transform, bundle and device, made of plain
+zarr arrays; a result is found again after a restart and never mixed with that
+of another bundle. A tile's pixels and maps are written first and its state last,
+in one byte, so a tile that is marked done is whole, whatever ends the program.
+Two programs may write at once: tiles are deterministic, so both write the same
+bytes to the same places. (A power cut may still lose what the system had not
+written out.)
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections.abc import Iterable
+from functools import cached_property
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import platformdirs
+from numpy.typing import NDArray
+
+from napari_her2.core.records import Evidence
+from napari_her2.inference.grid import Tile, TileGrid
+from napari_her2.inference.levels import SyntheticLevel
+from napari_her2.inference.rawzarr import RawArray, create_array
+from napari_her2.inference.reading import TileReader
+from napari_her2.inference.result import TileResult, TileState
+from napari_her2.models.bundle import Bundle
+from napari_her2.slides.pair import SlidePair
+
+__all__ = [
+    "ResultStore",
+    "TileResult",
+    "TileState",
+    "cache_root",
+    "identity_of",
+    "key_of",
+    "open_store",
+]
+
+RESULT_VERSION = 1
+"""Raised whenever the software would compute something else for the same tile."""
+
+CACHE_VARIABLE = "NAPARI_HER2_CACHE"
+LAST_LEVEL_PX = 1024
+
+MapName = Literal["probabilities", "attention", "channel_weights", "branch_share"]
+
+
+def cache_root() -> Path:
+    """Return the folder for caches: ``NAPARI_HER2_CACHE`` or the user's cache."""
+    chosen = os.environ.get(CACHE_VARIABLE)
+    return Path(chosen) if chosen else Path(platformdirs.user_cache_dir("napari-her2"))
+
+
+def open_store(
+    pair: SlidePair, bundle: Bundle, *, device: str = "cpu", root: Path | None = None
+) -> ResultStore:
+    """Open the results of a bundle on a pair, creating an empty store if new.
+
+    Raises
+    ------
+    NotReadyError
+        If the bundle cannot run on this pair.
+    StorageError
+        If the folder cannot be written or holds damaged results.
+    """
+    reader = TileReader(pair, bundle.card)
+    identity = identity_of(reader, bundle.sha256, device)
+    folder = (root or cache_root()) / "results" / key_of(identity)
+    return ResultStore(folder, reader.grid, identity)
+
+
+def identity_of(reader: TileReader, bundle_sha256: str, device: str) -> dict[str, Any]:
+    """Return all that decides what a tile's result is, as plain JSON."""
+    both = len(reader.slides) == 2
+    grid = reader.grid
+    return {
+        "result_version": RESULT_VERSION,
+        "slides": {
+            stain.value: [slide.fingerprint, slide.mpp]
+            for stain, slide in reader.slides
+        },
+        "he_to_ihc_um": reader.he_to_ihc_um.matrix[:2].tolist() if both else None,
+        "bundle_sha256": bundle_sha256,
+        "grid": [grid.model_mpp, grid.core_px, grid.halo_px],
+        "device": device.partition(":")[0],
+    }
+
+
+def key_of(identity: dict[str, Any]) -> str:
+    """Return the folder name of an identity, 32 hexadecimal digits."""
+    text = json.dumps(identity, sort_keys=True)
+    return hashlib.sha256(text.encode()).hexdigest()[:32]
+
+
+class ResultStore:
+    """Results per tile of one slide, one bundle.
+
+    Parameters
+    ----------
+    folder
+        Where it lies; created when missing.
+    grid
+        The tiles it holds.
+    identity
+        What the results depend on (see :func:`identity_of`).
+    """
+
+    def __init__(self, folder: Path, grid: TileGrid, identity: dict[str, Any]) -> None:
+        self.folder = folder
+        self.grid = grid
+        self.identity = identity
+        attributes = {"napari_her2": {"synthetic": True, "identity": identity}}
+        self._state = _ensure(
+            folder / "state",
+            (grid.n_rows, grid.n_cols),
+            np.uint8,
+            ("row", "column"),
+            attributes=attributes,
+        )
+        self._state_view: NDArray[np.uint8] = self._state.view()
+        self._pixels = [
+            _ensure(
+                folder / "synthetic" / str(level),
+                (3, *(-(-side // 2**level) for side in grid.model_shape)),
+                np.uint8,
+                ("c", "y", "x"),
+                chunks=(3, grid.core_px >> level, grid.core_px >> level),
+                attributes=attributes,
+            )
+            for level in range(_level_count(grid))
+        ]
+        self._maps: dict[str, RawArray] = {
+            path.parent.name: RawArray.open(path.parent)
+            for path in sorted(folder.glob("maps/[!.]*/zarr.json"))
+        }
+
+    @cached_property
+    def synthetic_levels(self) -> list[SyntheticLevel]:
+        """The synthetic IHC, finest level first, at the model's µm/px."""
+        return [SyntheticLevel(pixels, self._state_view) for pixels in self._pixels]
+
+    @property
+    def state(self) -> NDArray[np.uint8]:
+        """Live :class:`TileState` of each tile, shape (rows, columns), read-only."""
+        return self._state_view
+
+    def is_done(self, tile: Tile) -> bool:
+        """Whether the results of a tile are there."""
+        return int(self._state_view[tile]) >= TileState.BOTH
+
+    def evidence_of(self, tile: Tile) -> Evidence | None:
+        """Return what a tile's result rests on, None where there is none."""
+        return TileState(int(self._state_view[tile])).evidence
+
+    def map(self, name: MapName) -> NDArray[np.float32] | None:
+        """Return a live, read-only map, NaN where nothing was computed.
+
+        ``probabilities`` (rows, columns, K), ``channel_weights`` (rows, columns,
+        C) and ``branch_share`` (rows, columns, 1) hold a value per tile,
+        ``attention`` (rows * a, columns * a) is a mosaic. None before the first
+        tile.
+        """
+        if name not in self._maps and (self.folder / "maps" / name).is_dir():
+            self._maps[name] = RawArray.open(self.folder / "maps" / name)
+        array = self._maps.get(name)
+        return None if array is None else array.view()
+
+    def map_mpp(self, name: MapName) -> float:
+        """Return the µm that one element of a map spans."""
+        tile_um = self.grid.core_px * self.grid.model_mpp
+        values = self.map(name) if name == "attention" else None
+        return tile_um if values is None else tile_um * self.grid.n_rows / len(values)
+
+    def probabilities_of(self, tile: Tile) -> NDArray[np.float64]:
+        """Return the class probabilities of a tile that is done, shape (K,)."""
+        values = self.map("probabilities")
+        if values is None or not self.is_done(tile):
+            raise KeyError(tile)
+        return np.array(values[tile], float)
+
+    def mark_background(self, tiles: Iterable[Tile]) -> None:
+        """Record tiles that hold too little tissue to be computed."""
+        for tile in tiles:
+            if self._state_view[tile] == TileState.MISSING:
+                self._write_state(tile, TileState.BACKGROUND)
+
+    def write_tile(self, tile: Tile, result: TileResult) -> Tile:
+        """Store a tile and return it; its state changes after all else is there.
+
+        Raises
+        ------
+        StorageError
+            If the disk is full or refuses; the tile stays missing.
+        """
+        row, col = tile
+        if result.synthetic_ihc is not None:
+            block = np.ascontiguousarray(result.synthetic_ihc)
+            for level, pixels in enumerate(self._pixels):
+                block = halve(block) if level else block
+                pixels.write_chunk((0, row, col), block)
+        self._write_values("probabilities", tile, result.probabilities)
+        self._write_values("channel_weights", tile, result.channel_weights)
+        self._write_values("branch_share", tile, np.array([result.branch_share]))
+        self._write_mosaic("attention", tile, result.attention)
+        self._write_state(tile, TileState.of(result.evidence))
+        return tile
+
+    def _write_state(self, tile: Tile, state: TileState) -> None:
+        self._state.write_flat(
+            tile[0] * self.grid.n_cols + tile[1], np.array([state], np.uint8)
+        )
+
+    def _write_values(self, name: str, tile: Tile, values: NDArray[Any]) -> None:
+        shape = (self.grid.n_rows, self.grid.n_cols, values.size)
+        array = self._map_array(name, shape, ("row", "column", name))
+        array.write_flat((tile[0] * shape[1] + tile[1]) * values.size, values)
+
+    def _write_mosaic(self, name: str, tile: Tile, block: NDArray[Any]) -> None:
+        height, width = block.shape
+        shape = (self.grid.n_rows * height, self.grid.n_cols * width)
+        array = self._map_array(name, shape, ("y", "x"))
+        for y, line in enumerate(block):
+            array.write_flat((tile[0] * height + y) * shape[1] + tile[1] * width, line)
+
+    def _map_array(
+        self, name: str, shape: tuple[int, ...], axes: tuple[str, ...]
+    ) -> RawArray:
+        if name not in self._maps:
+            self._maps[name] = _ensure(
+                self.folder / "maps" / name, shape, np.float32, axes, fill=np.nan
+            )
+        return self._maps[name]
+
+
+def halve(planes: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """Return the rounded means of 2x2 pixels, (C, H, W) -> (C, H/2, W/2).
+
+    Examples
+    --------
+    >>> halve(np.array([[[0, 1], [2, 4]]], np.uint8)).tolist()
+    [[[2]]]
+    """
+    pairs = planes.view(np.uint16)  # two neighbours in x at once
+    sums = (pairs & 0xFF) + (pairs >> 8)
+    means: NDArray[np.uint8] = ((sums[:, 0::2] + sums[:, 1::2] + 2) >> 2).astype(
+        np.uint8
+    )
+    return means
+
+
+def _level_count(grid: TileGrid) -> int:
+    """Levels until the last is small, each tile staying whole pixels."""
+    count, side = 1, grid.core_px
+    while side % 2 == 0 and max(grid.model_shape) > LAST_LEVEL_PX << (count - 1):
+        count, side = count + 1, side // 2
+    return count
+
+
+def _ensure(
+    folder: Path, shape: tuple[int, ...], *rest: Any, **options: Any
+) -> RawArray:
+    if (folder / "zarr.json").exists():
+        return RawArray.open(folder)
+    return create_array(folder, shape, *rest, **options)

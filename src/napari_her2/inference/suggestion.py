@@ -1,0 +1,144 @@
+"""From the tiles of a region to one suggestion.
+
+Each tile says how probable invasive tumour is and, given tumour, each stratum.
+A tile without tumour takes no part; the others count by the area they share with
+the region times the probability of tumour. Where some tiles have real IHC and
+others lie beyond the IHC slide, only those with real IHC are summed: real IHC is
+evidence, synthetic IHC is not, and a call never mixes the two.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+import napari_her2
+from napari_her2.core.geometry import BoxPx
+from napari_her2.core.records import Evidence, Provenance, Suggestion
+from napari_her2.core.region import Region
+from napari_her2.core.score import Call, NotAssessable, Score
+from napari_her2.inference.grid import Tile
+from napari_her2.inference.plan import TISSUE_SHARE
+from napari_her2.inference.reading import TileReader
+from napari_her2.inference.store import RESULT_VERSION, ResultStore
+from napari_her2.models.bundle import Bundle
+from napari_her2.models.card import NO_TUMOUR
+
+TUMOUR_PROBABILITY = 0.5
+"""A tile with less probability of invasive tumour takes no part in a score."""
+
+TUMOUR_UM2 = 2500.0
+"""Least area of probable invasive tumour in a region, a few dozen cells."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Opinion:
+    area_um2: float
+    strata: tuple[float, ...]
+
+    @property
+    def tumour(self) -> float:
+        return math.fsum(self.strata)
+
+
+def suggest(
+    region: Region,
+    tissue_tiles: Sequence[Tile],
+    store: ResultStore,
+    reader: TileReader,
+    bundle: Bundle,
+    *,
+    transform_source: str,
+) -> Suggestion:
+    """Put the finished tissue tiles of a region together.
+
+    Sums run over the tiles in grid order and are exact, so that window and
+    command line agree to the last bit.
+
+    Raises
+    ------
+    KeyError
+        If a tile is not done.
+    """
+    tiles = sorted(tissue_tiles)
+    evidences = {tile: store.evidence_of(tile) or reader.evidence for tile in tiles}
+    with_ihc = [tile for tile in tiles if not evidences[tile].is_synthetic]
+    counted = with_ihc or tiles
+    evidence = evidences[counted[0]] if counted else reader.evidence
+    strata, columns = _strata(bundle.card.classes)
+    opinions = [
+        _Opinion(
+            region.overlap_px(store.grid.core_box_px(*tile)) * store.grid.slide_mpp**2,
+            tuple(store.probabilities_of(tile)[columns].tolist()),
+        )
+        for tile in counted
+    ]
+    call, probabilities = _combine(opinions, strata)
+    extra = {"tiles without IHC": str(len(tiles) - len(counted))} if with_ihc else {}
+    return Suggestion(
+        region.region_id,
+        call,
+        probabilities,
+        evidence,
+        region.bounds.intersect(BoxPx.of_shape(store.grid.slide_shape)),
+        len(counted),
+        _provenance(store, reader, bundle, transform_source, extra),
+    )
+
+
+def _combine(
+    opinions: Sequence[_Opinion], strata: Sequence[Score]
+) -> tuple[Call, tuple[tuple[Score, float], ...]]:
+    if not opinions:
+        return NotAssessable("no tissue in this region"), ()
+    tumour = [o for o in opinions if o.tumour >= TUMOUR_PROBABILITY]
+    evidence_um2 = math.fsum(o.area_um2 * o.tumour for o in tumour)
+    if evidence_um2 < TUMOUR_UM2:
+        return NotAssessable("no invasive tumour found in this region"), ()
+    shares = [
+        math.fsum(o.area_um2 * o.strata[k] for o in tumour) / evidence_um2
+        for k in range(len(strata))
+    ]
+    call = strata[shares.index(max(shares))]
+    return call, tuple(zip(strata, shares, strict=True))
+
+
+def _strata(classes: Sequence[str]) -> tuple[list[Score], NDArray[np.intp]]:
+    """Return the scores among the classes and their columns."""
+    pairs = [(Score(name), k) for k, name in enumerate(classes) if name != NO_TUMOUR]
+    return [score for score, _ in pairs], np.array([k for _, k in pairs], np.intp)
+
+
+def _provenance(
+    store: ResultStore,
+    reader: TileReader,
+    bundle: Bundle,
+    transform_source: str,
+    extra: dict[str, str],
+) -> Provenance:
+    parameters = {
+        "device": str(store.identity["device"]),
+        "model µm/px": f"{store.grid.model_mpp:g}",
+        "result version": str(RESULT_VERSION),
+        "slide µm/px": repr(store.grid.slide_mpp),
+        "tissue share": f"{TISSUE_SHARE:g}",
+        "tumour probability": f"{TUMOUR_PROBABILITY:g}",
+        **extra,
+    }
+    if reader.evidence is Evidence.BOTH:
+        parameters["transform"] = transform_source
+        parameters["H&E to IHC µm"] = repr(reader.he_to_ihc_um.rows)
+    return Provenance(
+        slides=tuple(
+            (stain.value, slide.fingerprint) for stain, slide in reader.slides
+        ),
+        bundle=f"{bundle.card.name} {bundle.card.version}",
+        bundle_sha256=bundle.sha256,
+        software=f"napari-her2 {napari_her2.__version__}",
+        parameters=tuple(sorted(parameters.items())),
+        direction="" if reader.he is None else "he->ihc",
+    )
