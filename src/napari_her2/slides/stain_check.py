@@ -1,0 +1,97 @@
+"""Refuse a slide whose colours cannot be those of the stain it was given as.
+
+Method: per pixel the optical density (OD, minus log10 of transmitted light over
+the background) has a hue that hardly depends on how much stain there is. Eosin
+absorbs green above all; DAB absorbs blue most and red least; haematoxylin
+absorbs red and green more than blue. On real slides the share of tissue pixels
+with an eosin hue is above 0.7 for H&E and below 0.05 for IHC (three scanners,
+six tissues), so the limits lie far from both.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from napari_her2.core.errors import SlideError
+from napari_her2.core.score import Stain
+from napari_her2.slides.slide import Slide
+
+_MIN_TISSUE_PX: Final = 1500
+_DARK: Final = 60
+"""A pixel whose brightest channel is below this is black, not stained."""
+
+
+@dataclass(frozen=True, slots=True)
+class StainColours:
+    """Shares of the tissue pixels by the hue of their absorption, in [0, 1]."""
+
+    n_tissue_px: int
+    eosin: float
+    dab: float
+    haematoxylin: float
+    dark: float
+    """Share of *all* pixels that are black."""
+
+
+def stain_colours(image: NDArray[np.uint8]) -> StainColours:
+    """Measure the stain hues of an RGB image (H, W, 3) with 0–255 per channel."""
+    rgb = image.reshape(-1, 3).astype(np.float32)
+    dark = float((rgb.max(axis=1) < _DARK).mean())
+    white = np.clip(np.percentile(rgb, 95, axis=0), 180, 255)
+    density = np.clip(-np.log10(np.maximum(rgb, 1) / white), 0, None)
+    total = density.sum(axis=1)
+    is_tissue = (total > 0.15) & (total < 4)
+    n_tissue_px = int(is_tissue.sum())
+    if n_tissue_px == 0:
+        return StainColours(0, 0.0, 0.0, 0.0, dark)
+    red, green, blue = (density[is_tissue] / total[is_tissue, None]).T
+    eosin = (green - red > 0.08) & (green - blue > 0.06)
+    dab = (blue - red > 0.12) & (blue > 0.9 * green)
+    haematoxylin = (red - blue > 0.06) & (red >= green - 0.06)
+    return StainColours(
+        n_tissue_px,
+        float(eosin.mean()),
+        float(dab.mean()),
+        float(haematoxylin.mean()),
+        dark,
+    )
+
+
+def check_stain(slide: Slide, stain: Stain) -> None:
+    """Refuse a slide that clearly is not what it was given as.
+
+    A slide with little tissue, or with colours that could be either, passes.
+
+    Raises
+    ------
+    SlideError
+        If it is H&E given as IHC, IHC given as H&E, or dark like fluorescence.
+    """
+    seen = stain_colours(np.asarray(slide.levels[-1]))
+    if seen.dark > 0.5:
+        raise SlideError(
+            slide.path,
+            "it is dark, as a fluorescence image is, and no brightfield slide.",
+            f"Open the scanned {stain.label} slide.",
+        )
+    if seen.n_tissue_px < _MIN_TISSUE_PX:
+        return
+    if stain is Stain.HE and seen.eosin < 0.05:
+        if seen.dab > 0.03:
+            raise _refusal(slide, "IHC (brown DAB, no pink eosin)", stain)
+        if seen.haematoxylin > 0.7:
+            raise _refusal(slide, "IHC (blue counterstain, no pink eosin)", stain)
+    if stain is Stain.IHC and seen.eosin > 0.5 and seen.dab < 0.05:
+        raise _refusal(slide, "H&E (pink eosin, no brown DAB)", stain)
+
+
+def _refusal(slide: Slide, looks_like: str, stain: Stain) -> SlideError:
+    return SlideError(
+        slide.path,
+        f"it looks like {looks_like} but was given as {stain.label}.",
+        "Check whether H&E and IHC were exchanged.",
+    )
