@@ -73,20 +73,29 @@ class Suggestion:
 
 @dataclass(frozen=True, slots=True)
 class Reader:
-    """The person who reads, as they name themselves (not authenticated)."""
+    """The person who reads, as they name themselves (not authenticated).
+
+    Runs of white space count as one, so that a stray blank makes no second
+    person who could give a second first read.
+    """
 
     name: str
 
     def __post_init__(self) -> None:
-        if not self.name.strip():
+        object.__setattr__(self, "name", " ".join(self.name.split()))
+        if not self.name:
             raise ValueError("a reader needs a name")
 
 
 class DecisionKind(StrEnum):
-    """How a decision relates to the suggestion that stood beside it."""
+    """How a decision relates to the suggestion that stood beside it.
+
+    ``OWN_READ`` is a decision by a reader who was shown no suggestion.
+    """
 
     CONFIRM = "confirm"
     OVERRIDE = "override"
+    OWN_READ = "own read"
 
 
 @dataclass(frozen=True, slots=True)

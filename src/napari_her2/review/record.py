@@ -1,0 +1,227 @@
+"""The state of a region: its history, read in different ways.
+
+Nothing is stored beside the history, so a record cannot disagree with the
+journal. Reading a history checks no rule (:mod:`napari_her2.review.acts` does,
+before an event is written): whatever the journal holds can be read back.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
+from enum import StrEnum
+
+from napari_her2.core.records import Decision, DecisionKind, Reader, Suggestion
+from napari_her2.core.region import Region
+from napari_her2.core.score import Call
+from napari_her2.review.events import (
+    AnyEvent,
+    CaseOpened,
+    Confirmed,
+    Deferred,
+    Exported,
+    FirstRead,
+    Overridden,
+    OwnRead,
+    PersonsAct,
+    RegionDrawn,
+    RegionKey,
+    RegionRemoved,
+    Reopened,
+    Revealed,
+    SuggestionMade,
+)
+
+
+class ReviewState(StrEnum):
+    """How far a region is on its way to a decision."""
+
+    PENDING = "pending"
+    FIRST_READ = "first read"
+    REVEALED = "revealed"
+    DECIDED = "decided"
+    DEFERRED = "deferred"
+
+
+@dataclass(frozen=True, slots=True)
+class ReviewRecord:
+    """One region and all that happened to it, oldest first."""
+
+    key: RegionKey
+    history: tuple[AnyEvent, ...] = ()
+
+    @property
+    def case_id(self) -> str:
+        """Name of the case."""
+        return self.key.case_id
+
+    @property
+    def region_id(self) -> str:
+        """Name of the region, empty for the case as a whole."""
+        return self.key.region_id
+
+    @property
+    def slides(self) -> tuple[tuple[str, str], ...]:
+        """Pairs of stain and slide fingerprint."""
+        return self.key.slides
+
+    @property
+    def acts(self) -> tuple[PersonsAct, ...]:
+        """What named readers did here; an outline is fixed once there is one."""
+        return tuple(event for event in self.history if isinstance(event, PersonsAct))
+
+    @property
+    def region(self) -> Region | None:
+        """The outline, None for the case as a whole and once it was removed."""
+        for event in reversed(self.history):
+            match event:
+                case RegionDrawn(region=region):
+                    return region
+                case RegionRemoved():
+                    return None
+        return None
+
+    @property
+    def suggestion(self) -> Suggestion | None:
+        """The newest suggestion for this outline, whether or not anyone saw it."""
+        for event in reversed(self.history):
+            match event:
+                case SuggestionMade(suggestion=suggestion):
+                    return suggestion
+                case RegionDrawn() | RegionRemoved():
+                    return None
+        return None
+
+    def first_read_of(self, reader: Reader) -> Call | None:
+        """Return the call this reader gave before they saw a suggestion."""
+        for event in reversed(self.history):
+            if isinstance(event, FirstRead) and event.reader == reader:
+                return event.call
+        return None
+
+    def shown_to(self, reader: Reader) -> Suggestion | None:
+        """Return the suggestion this reader saw last, None if they saw none."""
+        for event in reversed(self.history):
+            if isinstance(event, Revealed) and event.reader == reader:
+                return event.suggestion
+        return None
+
+    @property
+    def decision(self) -> Decision | None:
+        """The decision that holds, None while the region is open or deferred."""
+        last = self._last_turn()
+        if last is None or isinstance(self.history[last], Deferred | Reopened):
+            return None
+        return self._decision_at(last)
+
+    @property
+    def decisions(self) -> tuple[Decision, ...]:
+        """Every decision ever made here, oldest first, superseded ones too."""
+        return tuple(self._all_decisions())
+
+    @property
+    def deferral(self) -> Deferred | None:
+        """Who deferred the region and why, None if it is not deferred."""
+        last = self._last_turn()
+        event = None if last is None else self.history[last]
+        return event if isinstance(event, Deferred) else None
+
+    @property
+    def is_closed(self) -> bool:
+        """Whether the region has to be reopened before anyone acts on it."""
+        return self.state in (ReviewState.DECIDED, ReviewState.DEFERRED)
+
+    @property
+    def state(self) -> ReviewState:
+        """How far the region is; after a reopening, as far as it was before."""
+        if self.decision is not None:
+            return ReviewState.DECIDED
+        if self.deferral is not None:
+            return ReviewState.DEFERRED
+        kinds = {type(event) for event in self.history}
+        if Revealed in kinds:
+            return ReviewState.REVEALED
+        if FirstRead in kinds:
+            return ReviewState.FIRST_READ
+        return ReviewState.PENDING
+
+    def after(self, event: AnyEvent) -> ReviewRecord:
+        """Return the record with one more event.
+
+        Raises
+        ------
+        ValueError
+            If the event is about another region.
+        """
+        if event.key != self.key:
+            raise ValueError(f"{event.key} is not the region of this record")
+        return replace(self, history=(*self.history, event))
+
+    def _last_turn(self) -> int | None:
+        """Where the region was last decided, deferred or reopened."""
+        turns = Confirmed | Overridden | OwnRead | Deferred | Reopened
+        for index in range(len(self.history) - 1, -1, -1):
+            if isinstance(self.history[index], turns):
+                return index
+        return None
+
+    def _all_decisions(self) -> Iterator[Decision]:
+        for index in range(len(self.history)):
+            decision = self._decision_at(index)
+            if decision is not None:
+                yield decision
+
+    def _decision_at(self, index: int) -> Decision | None:
+        """Read one event as a decision, with what its reader knew by then."""
+        event = self.history[index]
+        match event:
+            case Confirmed():
+                kind, reason = DecisionKind.CONFIRM, ""
+            case Overridden():
+                kind = DecisionKind.OVERRIDE
+                reason = f"{event.code}: {event.note}" if event.note else event.code
+            case OwnRead():
+                kind, reason = DecisionKind.OWN_READ, event.note
+            case _:
+                return None
+        before = replace(self, history=self.history[:index])
+        return Decision(
+            case_id=self.case_id,
+            region_id=self.region_id,
+            reader=event.reader,
+            kind=kind,
+            call=event.call,
+            reason=str(reason),
+            utc=event.utc,
+            first_read=before.first_read_of(event.reader),
+            suggestion=before.shown_to(event.reader),
+        )
+
+
+def record_of(events: Iterable[AnyEvent], key: RegionKey) -> ReviewRecord:
+    """Return the record of one region, an empty one if nothing happened there."""
+    return ReviewRecord(key, tuple(e for e in events if e.key == key))
+
+
+def fold(events: Iterable[AnyEvent]) -> tuple[ReviewRecord, ...]:
+    """Return one record per region, in the order in which they appeared.
+
+    A case that was opened stands for itself, as one pending record without a
+    region, until there is a region of it. A region that was removed before
+    anybody read it is left out.
+    """
+    histories: dict[RegionKey, list[AnyEvent]] = {}
+    for event in events:
+        histories.setdefault(event.key, []).append(event)
+    records = [ReviewRecord(key, tuple(found)) for key, found in histories.items()]
+    at_work = {record.key for record in records if _is_at_work(record)}
+    idle_cases = {key.case for key in histories} - {key.case for key in at_work}
+    return tuple(r for r in records if r.key in at_work | idle_cases)
+
+
+def _is_at_work(record: ReviewRecord) -> bool:
+    """Whether there is something to decide, or somebody acted already."""
+    if record.acts:
+        return True
+    events = [e for e in record.history if not isinstance(e, CaseOpened | Exported)]
+    return bool(events) and not isinstance(events[-1], RegionRemoved)

@@ -1,0 +1,139 @@
+"""Events survive being written, and what is not understood is refused."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import fields
+from datetime import UTC, datetime
+from typing import get_args
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from napari_her2.core.geometry import BoxPx
+from napari_her2.core.records import Evidence, Provenance, Reader, Suggestion
+from napari_her2.core.region import Region
+from napari_her2.core.score import NotAssessable, Score
+from napari_her2.review import events as ev
+from napari_her2.review.codec import (
+    KINDS,
+    UnreadableEventError,
+    decode,
+    encode,
+    kind_of,
+)
+
+words = st.text(st.characters(exclude_categories=["Cs"]))
+names = words.filter(str.strip)
+pairs = st.lists(st.tuples(words, words), max_size=3).map(tuple)
+calls = st.sampled_from(Score) | names.map(NotAssessable)
+numbers = st.floats(-1e9, 1e9)
+OUTLINE = ((0.0, 0.0), (0.0, 9.0), (9.5, 1 / 3))
+suggestions = st.builds(
+    Suggestion,
+    region_id=words,
+    call=calls,
+    probabilities=st.lists(st.tuples(st.sampled_from(Score), numbers)).map(tuple),
+    evidence=st.sampled_from(Evidence),
+    box_px=st.builds(BoxPx, *[st.integers()] * 4),
+    n_tiles=st.integers(),
+    provenance=st.builds(
+        Provenance, slides=pairs, bundle=words, bundle_sha256=words, software=words,
+        parameters=pairs, direction=words,
+    ),
+)  # fmt: skip
+contents = {
+    "key": st.builds(ev.RegionKey, names, pairs, st.just("r1")),
+    "utc": st.datetimes(timezones=st.just(UTC)),
+    "reader": st.builds(Reader, names),
+    "region": st.builds(Region, st.just("r1"), words, st.just(OUTLINE)),
+    "suggestion": suggestions,
+    "call": calls,
+    "code": st.sampled_from(ev.ReasonCode),
+    "note": words,
+    "files": st.lists(words).map(tuple),
+    "journal_head": words,
+}
+any_event = st.one_of(
+    st.builds(kind, **{field.name: contents[field.name] for field in fields(kind)})
+    for kind in KINDS.values()
+)
+
+
+@given(any_event)
+def test_every_event_survives_being_written(event):
+    assert decode(kind_of(event), encode(event)) == event
+
+
+def test_every_kind_has_a_name():
+    assert set(KINDS.values()) == set(get_args(ev.AnyEvent))
+
+
+READ = ev.FirstRead(
+    key=ev.RegionKey("case", (("he", "blake2b:aa"),), "r1"),
+    utc=datetime(2026, 1, 2, 3, 4, 5, 6, tzinfo=UTC),
+    reader=Reader("Anna Müller"),
+    call=Score.ULTRALOW,
+)
+
+
+def test_the_spelling_on_disk_does_not_drift():
+    assert kind_of(READ) == "first read"
+    assert encode(READ) == (
+        '{"call": "0+", "key": {"case_id": "case", "region_id": "r1", '
+        '"slides": [["he", "blake2b:aa"]]}, "reader": "Anna Müller", '
+        '"utc": "2026-01-02T03:04:05.000006+00:00"}'
+    )
+
+
+def test_a_kind_from_a_newer_version_is_refused():
+    with pytest.raises(UnreadableEventError, match="'signed' are unknown"):
+        decode("signed", encode(READ))
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"confidence": 0.5},
+        {"reader": None},
+        {"reader": " "},
+        {"call": "4+"},
+        {"call": 0},
+        {"utc": "yesterday"},
+        {"utc": "2026-01-02T03:04:05"},
+        {"key": {"case_id": "case"}},
+        {"key": {"case_id": 5, "slides": [], "region_id": ""}},
+    ],
+)
+def test_content_that_is_not_understood_is_refused(change):
+    content = json.loads(encode(READ)) | change
+    with pytest.raises(UnreadableEventError, match="malformed 'first read'"):
+        decode("first read", json.dumps(content))
+
+
+@pytest.mark.parametrize("payload", ["", "[]", "3", "null", "{}", "[" * 100_000])
+def test_text_that_is_no_event_is_refused(payload):
+    with pytest.raises(UnreadableEventError):
+        decode("first read", payload)
+
+
+def test_a_missing_field_is_refused():
+    content = json.loads(encode(READ))
+    del content["reader"]
+    with pytest.raises(UnreadableEventError, match="missing or unknown: reader"):
+        decode("first read", json.dumps(content))
+
+
+def test_a_probability_that_is_not_a_number_is_not_written(make_suggestion):
+    broken = Suggestion(
+        region_id="r1",
+        call=Score.TWO,
+        probabilities=((Score.TWO, float("nan")),),
+        evidence=Evidence.BOTH,
+        box_px=BoxPx(0, 0, 1, 1),
+        n_tiles=1,
+        provenance=Provenance((), "", "", ""),
+    )
+    with pytest.raises(ValueError, match="float"):
+        encode(ev.SuggestionMade(key=READ.key, utc=READ.utc, suggestion=broken))
