@@ -8,6 +8,11 @@ from enum import StrEnum
 from napari_her2.core.geometry import BoxPx
 from napari_her2.core.region import Region
 
+WHOLE_SLIDE = "slide"
+"""Id of the region that covers the reference slide."""
+
+_VIEW = "view-"
+
 
 class RunTarget(StrEnum):
     """What the reader asked to run on."""
@@ -87,7 +92,7 @@ def _regions_of(target: RunTarget, now: RunSituation) -> tuple[Region, ...] | st
         return "Open a case first."
     match target:
         case RunTarget.SLIDE:
-            return (Region.from_box("slide", "Whole slide", now.slide_px),)
+            return (Region.from_box(WHOLE_SLIDE, "Whole slide", now.slide_px),)
         case RunTarget.VIEW:
             seen = now.view_px.intersect(now.slide_px) if now.view_px else None
             if seen is None or seen.is_empty:
@@ -104,4 +109,9 @@ def _regions_of(target: RunTarget, now: RunSituation) -> tuple[Region, ...] | st
 
 def view_region_id(box_px: BoxPx) -> str:
     """Name a viewport by its box, so that the same view is the same region."""
-    return "view-" + "-".join(str(value) for value in box_px.as_tuple())
+    return _VIEW + "-".join(str(value) for value in box_px.as_tuple())
+
+
+def is_view_region(region_id: str) -> bool:
+    """Whether a region is what was on screen once, and not drawn by a person."""
+    return region_id.startswith(_VIEW)

@@ -1,0 +1,278 @@
+"""One viewer's session: the commands a window, a test or a script gives.
+
+Long work is handed out as a generator (:meth:`Session.begin_run`), to be
+iterated wherever the caller likes; what it yields comes back through
+:meth:`Session.absorb` in the thread that owns the state.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from napari_her2.app.reading import Reading
+from napari_her2.app.run_plan import RunPlan, RunSituation, RunTarget, plan_run
+from napari_her2.app.state import SessionState
+from napari_her2.app.status import Notice, RunPhase, RunStatus
+from napari_her2.core.errors import Her2Error, NotReadyError
+from napari_her2.core.geometry import BoxPx
+from napari_her2.core.progress import Progress, RegionDone, RunStarted, TileDone
+from napari_her2.core.region import Region
+from napari_her2.core.score import Stain
+from napari_her2.slides.case import (
+    Case,
+    case_of_files,
+    case_of_folder,
+    read_case,
+)
+from napari_her2.slides.pair import SlidePair, open_pair
+
+if TYPE_CHECKING:
+    from napari_her2.inference.analysis import Analysis
+    from napari_her2.inference.store import ResultStore
+    from napari_her2.review.journal import Journal
+
+
+class Session:
+    """State and commands of one viewer.
+
+    Parameters
+    ----------
+    journal
+        Where acts are committed.
+    cache_dir
+        Folder of the result store; the user's cache folder when None.
+
+    Attributes
+    ----------
+    state : SessionState
+        Evented; change it through the commands.
+    reading : Reading
+        First reads, decisions and exports of the open case.
+    """
+
+    def __init__(self, journal: Journal, *, cache_dir: Path | None = None) -> None:
+        self.state = SessionState()
+        self.reading = Reading(self.state, journal)
+        self._cache_dir = cache_dir
+        self._analysis: Analysis | None = None
+        self._run_regions: dict[str, Region] = {}
+        self._run_began_s = 0.0
+        self.state.events.reader_name.connect(self._on_reader_changed)
+        self.state.events.first_read_required.connect(self._on_reader_changed)
+
+    @property
+    def results(self) -> ResultStore | None:
+        """Overlays computed so far for this case with this bundle."""
+        return None if self._analysis is None else self._analysis.store
+
+    def open_case(self, path: Path | str) -> None:
+        """Open a case manifest, a folder with one, or a single H&E slide.
+
+        Raises
+        ------
+        CaseError, SlideError
+            The case that was open stays open.
+        """
+        path = Path(path)
+        if path.is_dir() and path.suffix != ".zarr":
+            self._open(case_of_folder(path))
+        else:
+            self._open(read_case(path))
+
+    def open_files(self, he: Path | None, ihc: Path | None) -> None:
+        """Open one or two slide files that have no manifest."""
+        self._open(case_of_files(he, ihc))
+
+    def close_case(self) -> None:
+        """Close the slides and forget what was on screen; the journal keeps all."""
+        pair = self.state.pair
+        self._forget_analysis()
+        self.state.case = None
+        self.state.pair = None
+        self.state.view_px = None
+        self.state.reviewed = ()
+        self.state.regions = ()
+        self.state.selected_id = ""
+        self.state.run = RunStatus()
+        if pair is not None:
+            pair.close()
+
+    def set_scale(self, stain: Stain, mpp: float) -> None:
+        """Enter the µm/px of a slide that does not know its own.
+
+        Raises
+        ------
+        UsageError
+            If the value is no scale a slide scanner has.
+        """
+        pair = self.state.pair
+        if pair is None:
+            raise NotReadyError("No case is open.", "Open one first.")
+        slide = pair.he if stain is Stain.HE else pair.ihc
+        if slide is None:
+            raise NotReadyError(f"This case has no {stain.label} slide.", "Open one.")
+        scaled = slide.with_mpp(mpp)
+        self._forget_analysis()
+        if stain is Stain.HE:
+            self.state.pair = replace(pair, he=scaled)
+        else:
+            self.state.pair = replace(pair, ihc=scaled)
+        self._prepare_analysis()
+
+    def choose_bundle(self, path: Path | str) -> None:
+        """Load and verify a bundle.
+
+        Raises
+        ------
+        BundleError
+            With the reason why it is refused; the former bundle stays.
+        """
+        # imported late: a window opens before anybody needs a bundle
+        from napari_her2.models.bundle import load_bundle
+
+        bundle = load_bundle(Path(path))
+        self._forget_analysis()
+        self.state.bundle = bundle
+        self._prepare_analysis()
+
+    def set_view(self, box_px: BoxPx | None) -> None:
+        """Tell which part of the reference slide is on screen."""
+        self.state.view_px = box_px
+
+    def set_regions(self, regions: tuple[Region, ...]) -> None:
+        """Take over the regions as drawn; see :meth:`Reading.draw`."""
+        self.reading.draw(regions)
+
+    def select(self, region_id: str) -> None:
+        """Choose the region under review."""
+        self.reading.select(region_id)
+
+    def plan(self, target: RunTarget) -> RunPlan:
+        """Return what a run would do now, or why it cannot run."""
+        pair = self.state.pair
+        unknown = []
+        if pair is not None:
+            for stain, slide in ((Stain.HE, pair.he), (Stain.IHC, pair.ihc)):
+                if slide is not None and slide.mpp is None:
+                    unknown.append(stain.label)
+        return plan_run(
+            target,
+            RunSituation(
+                slide_px=None if pair is None else BoxPx.of_shape(pair.reference.shape),
+                unknown_scale=tuple(unknown),
+                bundle_problem=None if unknown else self._bundle_problem(),
+                is_running=self.state.run.is_running,
+                view_px=self.state.view_px,
+                drawn=self.state.regions,
+            ),
+        )
+
+    def begin_run(self, plan: RunPlan) -> Iterator[Progress]:
+        """Return the run as a generator; closing it cancels between batches.
+
+        Raises
+        ------
+        NotReadyError
+            If the plan cannot run, with the reason.
+        """
+        if not plan.can_run or self._analysis is None:
+            raise NotReadyError(plan.tooltip, "Then run again.")
+        if plan.target is RunTarget.VIEW:
+            self.reading.forget_passing_views()
+        self._run_regions = {region.region_id: region for region in plan.regions}
+        self._run_began_s = time.monotonic()
+        self.state.notice = None
+        self.state.run = RunStatus(RunPhase.RUNNING)
+        return self._analysis.run(plan.regions, near_yx_px=plan.near_yx_px)
+
+    def absorb(self, progress: Progress) -> None:
+        """Bring the state up to date with one value a run yielded.
+
+        Values that arrive after the case was closed are dropped.
+        """
+        if not self.state.run.is_running:
+            return
+        match progress:
+            case RunStarted():
+                self.state.run = replace(
+                    self.state.run,
+                    n_tiles=progress.n_tiles,
+                    n_cached=progress.n_cached,
+                    n_done=progress.n_cached,
+                )
+            case TileDone():
+                self._absorb_tile(progress)
+            case RegionDone():
+                region = self._run_regions.get(progress.suggestion.region_id)
+                if region is not None:
+                    self.reading.suggest(region, progress.suggestion)
+
+    def end_run(self, phase: RunPhase, message: str = "") -> None:
+        """Note how a run ended."""
+        if self.state.run.is_running:
+            self.state.run = replace(self.state.run, phase=phase, message=message)
+            if message:
+                self.state.notice = Notice(message, is_error=phase is RunPhase.FAILED)
+
+    def _open(self, case: Case) -> None:
+        pair = open_pair(case)
+        self.close_case()
+        slides = tuple(
+            (stain.value, slide.fingerprint)
+            for stain, slide in ((Stain.HE, pair.he), (Stain.IHC, pair.ihc))
+            if slide is not None
+        )
+        self.state.notice = None
+        self.state.case = case
+        self.state.pair = pair
+        self.reading.open(case.case_id, slides)
+        self._prepare_analysis()
+
+    def _absorb_tile(self, tile: TileDone) -> None:
+        run = self.state.run
+        seconds = time.monotonic() - self._run_began_s
+        computed = tile.n_done - run.n_cached
+        self.state.run = replace(
+            run,
+            n_done=tile.n_done,
+            n_tiles=tile.n_tiles,
+            tiles_per_s=computed / seconds if computed > 0 else 0.0,
+        )
+
+    def _bundle_problem(self) -> str | None:
+        if self.state.bundle is None:
+            return "No model is loaded. Choose a bundle."
+        if self._analysis is None:
+            try:
+                self._analysis = self._make_analysis()
+            except Her2Error as error:
+                return str(error)
+        return None
+
+    def _prepare_analysis(self) -> None:
+        try:
+            self._analysis = self._make_analysis()
+        except Her2Error as error:
+            self.state.notice = Notice(str(error), is_error=False)
+
+    def _make_analysis(self) -> Analysis | None:
+        from napari_her2.inference.analysis import Analysis
+
+        pair, bundle = self.state.pair, self.state.bundle
+        if pair is None or bundle is None or _scale_unknown(pair):
+            return None
+        return Analysis(pair, bundle, cache_dir=self._cache_dir)
+
+    def _forget_analysis(self) -> None:
+        self._analysis = None
+
+    def _on_reader_changed(self) -> None:
+        self.reading.refresh()
+
+
+def _scale_unknown(pair: SlidePair) -> bool:
+    return any(s is not None and s.mpp is None for s in (pair.he, pair.ihc))

@@ -1,0 +1,74 @@
+"""The evented state of one viewer: what the docks draw, and nothing they compute."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, ClassVar
+
+from psygnal import SignalGroupDescriptor
+
+from napari_her2.app.status import Notice, RunStatus
+from napari_her2.core.geometry import BoxPx
+from napari_her2.core.records import Reader, Suggestion
+from napari_her2.core.region import Region
+from napari_her2.review.record import ReviewRecord
+
+if TYPE_CHECKING:
+    from napari_her2.models.bundle import Bundle
+    from napari_her2.slides.case import Case
+    from napari_her2.slides.pair import SlidePair
+
+
+@dataclass(frozen=True, slots=True)
+class RegionReview:
+    """A region with all that was suggested, read and decided for it.
+
+    ``suggestion`` is what may be shown to the reader now: None while there is
+    none, and while the reader's own first read has to come before it.
+    """
+
+    region: Region
+    record: ReviewRecord
+    suggestion: Suggestion | None
+
+    @property
+    def suggestion_hidden(self) -> bool:
+        """Whether there is a suggestion that must not be shown yet."""
+        return self.record.suggestion is not None and self.suggestion is None
+
+
+@dataclass
+class SessionState:
+    """State of one viewer; ``events.<field>`` tells of every change.
+
+    ``view_px`` and the regions are in level-0 pixels of ``pair.reference``.
+    ``reviewed`` holds one row per region with a suggestion or a reader's act,
+    in the order in which they came up.
+    """
+
+    events: ClassVar[SignalGroupDescriptor] = SignalGroupDescriptor()
+
+    case: Case | None = None
+    pair: SlidePair | None = None
+    bundle: Bundle | None = None
+    view_px: BoxPx | None = None
+    regions: tuple[Region, ...] = ()
+    selected_id: str = ""
+    reviewed: tuple[RegionReview, ...] = ()
+    run: RunStatus = field(default_factory=RunStatus)
+    reader_name: str = ""
+    first_read_required: bool = True
+    notice: Notice | None = None
+
+    @property
+    def reader(self) -> Reader | None:
+        """The person at the screen, None until they give a name."""
+        return Reader(self.reader_name) if self.reader_name.strip() else None
+
+    @property
+    def selected(self) -> RegionReview | None:
+        """The region under review."""
+        for row in self.reviewed:
+            if row.region.region_id == self.selected_id:
+                return row
+        return None
