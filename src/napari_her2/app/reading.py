@@ -41,14 +41,14 @@ class Reading:
     """
 
     def __init__(self, state: SessionState, journal: Journal) -> None:
-        self._state = state
+        self.state = state
         self._journal = journal
         self._case = RegionKey("no case")
 
     @property
     def policy(self) -> acts.ReviewPolicy:
         """The review policy that the preferences ask for."""
-        return acts.ReviewPolicy(first_read_required=self._state.first_read_required)
+        return acts.ReviewPolicy(first_read_required=self.state.first_read_required)
 
     def open(self, case_id: str, slides: tuple[tuple[str, str], ...]) -> None:
         """Take up a case where its journal left it.
@@ -63,15 +63,15 @@ class Reading:
             for record in fold(self._journal.events(case_id))
             if record.key.case == self._case and record.region is not None
         ]
-        self._state.regions = tuple(
+        self.state.regions = tuple(
             record.region
             for record in records
             if record.region is not None and _is_drawn(record.region)
         )
         rows = [self._row(r) for r in records if r.acts or r.suggestion is not None]
-        self._state.reviewed = tuple(row for row in rows if not _is_passing(row))
-        if self._state.reviewed:
-            self._state.selected_id = self._state.reviewed[-1].region.region_id
+        self.state.reviewed = tuple(row for row in rows if not _is_passing(row))
+        if self.state.reviewed:
+            self.state.selected_id = self.state.reviewed[-1].region.region_id
 
     def draw(self, regions: tuple[Region, ...]) -> None:
         """Replace the drawn regions; one that was read already keeps its outline.
@@ -82,7 +82,7 @@ class Reading:
             If a region with a first read or a decision was changed or removed;
             nothing is changed then, and the old outlines are announced again.
         """
-        before = {region.region_id: region for region in self._state.regions}
+        before = {region.region_id: region for region in self.state.regions}
         after = {region.region_id: region for region in regions}
         changed = [r for name, r in after.items() if before.get(name) != r]
         removed = [name for name in before if name not in after]
@@ -90,22 +90,22 @@ class Reading:
             steps = [self._drawing(region) for region in changed]
             steps += [self._removal(region_id) for region_id in removed]
         except ReviewError:
-            self._state.events.regions.emit(self._state.regions, regions)
+            self.state.events.regions.emit(self.state.regions, regions)
             raise
         for record, event in steps:
             self._commit(record, event)
         # an outline that moved has lost the suggestion made for the old one
         gone = {*removed, *(region.region_id for region in changed)}
-        self._state.regions = tuple(after.values())
-        self._state.reviewed = tuple(
-            row for row in self._state.reviewed if row.region.region_id not in gone
+        self.state.regions = tuple(after.values())
+        self.state.reviewed = tuple(
+            row for row in self.state.reviewed if row.region.region_id not in gone
         )
 
     def select(self, region_id: str) -> None:
         """Put a region under review, also one that the AI never ran on."""
         if self._find(region_id) is None and self._record(region_id).region:
             self._show(self._record(region_id))
-        self._state.selected_id = region_id
+        self.state.selected_id = region_id
 
     def suggest(self, region: Region, suggestion: Suggestion) -> None:
         """Take in what the software proposes for a region.
@@ -119,34 +119,34 @@ class Reading:
             record = self._commit(record, acts.draw(record, region))
         if record.suggestion != suggestion:
             record = self._commit(record, acts.suggest(record, suggestion))
-        if not self._state.first_read_required:
+        if not self.state.first_read_required:
             record = self._revealed(record)
         self._show(record)
 
     def forget_passing_views(self) -> None:
         """Drop earlier viewports that nobody read, so that the list stays short."""
-        self._state.reviewed = tuple(
-            row for row in self._state.reviewed if not _is_passing(row)
+        self.state.reviewed = tuple(
+            row for row in self.state.reviewed if not _is_passing(row)
         )
 
     def first_read(self, call: Call) -> None:
         """Lock the reader's own call before the AI is shown."""
-        reader, policy = self._state.reader, self.policy
+        reader, policy = self.state.reader, self.policy
         self._act(lambda record: acts.first_read(record, reader, call, policy=policy))
 
     def reveal(self) -> None:
         """Show the suggestion."""
-        reader, policy = self._state.reader, self.policy
+        reader, policy = self.state.reader, self.policy
         self._act(lambda record: acts.reveal(record, reader, policy=policy))
 
     def confirm(self) -> None:
         """Adopt the suggestion's call as the reader's decision."""
-        reader, policy = self._state.reader, self.policy
+        reader, policy = self.state.reader, self.policy
         self._act(lambda record: acts.confirm(record, reader, policy=policy))
 
     def override(self, call: Call, code: ReasonCode | None, note: str = "") -> None:
         """Decide otherwise than the suggestion, with a reason."""
-        reader, policy = self._state.reader, self.policy
+        reader, policy = self.state.reader, self.policy
         self._act(
             lambda record: acts.override(
                 record, reader, call, code, note, policy=policy
@@ -155,35 +155,35 @@ class Reading:
 
     def own_read(self, call: Call, note: str = "") -> None:
         """Decide without any suggestion having been shown."""
-        reader, policy = self._state.reader, self.policy
+        reader, policy = self.state.reader, self.policy
         self._act(
             lambda record: acts.own_read(record, reader, call, note, policy=policy)
         )
 
     def defer(self, note: str) -> None:
         """Put the region aside, with the reason."""
-        reader, policy = self._state.reader, self.policy
+        reader, policy = self.state.reader, self.policy
         self._act(lambda record: acts.defer(record, reader, note, policy=policy))
 
     def reopen(self, note: str) -> None:
         """Open a decided or deferred region again, with the reason."""
-        reader, policy = self._state.reader, self.policy
+        reader, policy = self.state.reader, self.policy
         self._act(lambda record: acts.reopen(record, reader, note, policy=policy))
 
     def refusal(self, act: acts.Act) -> str | None:
         """Return why an act cannot be done now, None if it can."""
-        row = self._state.selected
+        row = self.state.selected
         if row is None:
             return "Run the AI or draw a region, then select it in the list."
-        error = acts.why_not(row.record, act, self._state.reader, self.policy)
+        error = acts.why_not(row.record, act, self.state.reader, self.policy)
         return None if error is None else str(error)
 
     def refresh(self) -> None:
         """Work out anew what may be shown: the reader or the policy changed."""
-        rows = [row.record for row in self._state.reviewed]
-        if not self._state.first_read_required:
+        rows = [row.record for row in self.state.reviewed]
+        if not self.state.first_read_required:
             rows = [self._revealed(record) for record in rows]
-        self._state.reviewed = tuple(self._row(record) for record in rows)
+        self.state.reviewed = tuple(self._row(record) for record in rows)
 
     def export(self, folder: Path) -> tuple[Path, ...]:
         """Write what was decided on this case, undecided regions as pending.
@@ -223,14 +223,14 @@ class Reading:
         return record, acts.remove(record)
 
     def _act(self, make: Callable[[ReviewRecord], AnyEvent]) -> None:
-        row = self._state.selected
+        row = self.state.selected
         if row is None:
             raise ReviewError("No region is selected.", "Select one in the list.")
         self._show(self._commit(row.record, make(row.record)))
 
     def _revealed(self, record: ReviewRecord) -> ReviewRecord:
         """Reveal without asking where the policy wants no first read."""
-        reader = self._state.reader
+        reader = self.state.reader
         if acts.why_not(record, acts.Act.REVEAL, reader, self.policy) is None:
             return self._commit(record, acts.reveal(record, reader, policy=self.policy))
         return record
@@ -243,7 +243,7 @@ class Reading:
         return record_of(self._journal.events(key.case_id), key)
 
     def _find(self, region_id: str) -> RegionReview | None:
-        for row in self._state.reviewed:
+        for row in self.state.reviewed:
             if row.region.region_id == region_id:
                 return row
         return None
@@ -255,7 +255,7 @@ class Reading:
     def _row(self, record: ReviewRecord) -> RegionReview:
         if record.region is None:
             raise ValueError(f"{record.key} has no outline to review")
-        reader = self._state.reader
+        reader = self.state.reader
         shown = record.shown_to(reader) if reader is not None else None
         # a suggestion that was replaced is not the one to decide on
         current = shown if shown == record.suggestion else None
@@ -263,10 +263,10 @@ class Reading:
 
     def _show(self, record: ReviewRecord) -> None:
         row = self._row(record)
-        rows = {known.region.region_id: known for known in self._state.reviewed}
+        rows = {known.region.region_id: known for known in self.state.reviewed}
         rows[record.region_id] = row
-        self._state.reviewed = tuple(rows.values())
-        self._state.selected_id = record.region_id
+        self.state.reviewed = tuple(rows.values())
+        self.state.selected_id = record.region_id
 
 
 def _is_drawn(region: Region) -> bool:
