@@ -165,14 +165,19 @@ class Affine:
         Raises
         ------
         ValueError
-            If the shape is wrong, a value is not finite or the map is singular.
+            If the shape is wrong, a value is not finite, the map is singular
+            or its last row is not (0, 0, 1).
         """
         array = np.asarray(matrix, dtype=float)
         if array.shape not in ((2, 3), (3, 3)):
             raise ValueError(f"an affine map is 2x3 or 3x3 numbers, got {array.shape}")
         if not np.isfinite(array).all():
             raise ValueError("an affine map holds a value that is not finite")
-        if abs(float(np.linalg.det(array[:2, :2]))) < 1e-9:
+        if len(array) == 3 and not np.allclose(array[2], (0, 0, 1)):
+            raise ValueError("the last row of an affine map is 0, 0, 1")
+        # relative to its size: a map between far scales can be inverted all right
+        size = float(np.abs(array[:2, :2]).max())
+        if size == 0 or abs(np.linalg.det(array[:2, :2] / size)) < 1e-9:
             raise ValueError("the affine map cannot be inverted")
         (a, b, t), (c, d, u) = array[:2].tolist()
         return cls(((a, b, t), (c, d, u)))

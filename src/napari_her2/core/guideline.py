@@ -13,6 +13,9 @@ from napari_her2.core.score import Score
 CUTOFF = 0.10
 """Share of invasive tumour cells that a pattern has to exceed."""
 
+_ROUNDING = 1e-9
+"""Less than one cell in any slide: sums of shares are not exact."""
+
 
 @dataclass(frozen=True, slots=True)
 class MembraneShares:
@@ -29,7 +32,8 @@ class MembraneShares:
 
     def __post_init__(self) -> None:
         values = [getattr(self, field.name) for field in fields(self)]
-        if min(values) < 0 or sum(values) > 1 + 1e-9:
+        # put so that a share that is not a number is refused too
+        if not (all(value >= 0 for value in values) and sum(values) <= 1 + _ROUNDING):
             raise ValueError(f"shares must lie in [0, 1] and sum to at most 1: {self}")
 
     @property
@@ -63,24 +67,23 @@ def call_from_shares(shares: MembraneShares) -> GuidelineCall:
     >>> call_from_shares(MembraneShares(complete_intense=0.08)).score
     <Score.TWO: '2+'>
     """
-    complete = shares.complete_weak_moderate + shares.complete_intense
-    if shares.complete_intense > CUTOFF:
+    if _exceeds(shares.complete_intense):
         return GuidelineCall(
             Score.THREE, "complete intense membrane in > 10 % of cells"
         )
     if shares.complete_intense > 0:
         return GuidelineCall(Score.TWO, "complete intense membrane in <= 10 % of cells")
-    if complete > CUTOFF:
+    if _exceeds(shares.complete_weak_moderate):
         return GuidelineCall(Score.TWO, "complete weak to moderate membrane in > 10 %")
-    if shares.incomplete_moderate_intense > CUTOFF:
+    if _exceeds(shares.incomplete_moderate_intense):
         return GuidelineCall(
             Score.TWO, "incomplete moderate to intense membrane in > 10 % (unusual)"
         )
-    if shares.stained > CUTOFF:
+    if _exceeds(shares.stained):
         return GuidelineCall(
             Score.ONE,
             "faint incomplete membrane in > 10 % of cells",
-            is_convention=shares.faint_incomplete <= CUTOFF,
+            is_convention=not _exceeds(shares.faint_incomplete),
         )
     if shares.stained > 0:
         return GuidelineCall(
@@ -89,3 +92,7 @@ def call_from_shares(shares: MembraneShares) -> GuidelineCall:
             is_convention=shares.faint_incomplete < shares.stained,
         )
     return GuidelineCall(Score.ZERO, "no membrane staining")
+
+
+def _exceeds(share: float) -> bool:
+    return share > CUTOFF + _ROUNDING
