@@ -11,12 +11,19 @@ reached a coarse level. It does *not* see a change inside a fine tile that was
 not sampled, keeps that tile's length in bytes and left the coarse levels as they
 were (an uncompressed TIFF edited in place), nor anything in label, macro or
 metadata.
+
+An OME-Zarr folder above 256 MB is named by the path and size of every file, all
+metadata, and the first 16 KB of 4096 of its files; a zip by the checksums in its
+table of contents, which see every change.
 """
 
 from __future__ import annotations
 
 import hashlib
+import os
+import zipfile
 from collections.abc import Iterable, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
@@ -68,11 +75,67 @@ def fingerprint_tiff(file: SharedFile, levels: Sequence[TiffBlocks]) -> str:
         n_blocks = len(level.offsets)
         chosen: Iterable[int] = range(n_blocks)
         if not is_whole:
-            chosen = np.unique(
-                np.linspace(0, n_blocks - 1, min(n_blocks, _N_SAMPLES)).astype(int)
-            ).tolist()
+            chosen = _spread(n_blocks)
         for index in chosen:
             size = int(level.byte_counts[index])
             size = size if is_whole else min(size, _SAMPLE_BYTES)
             digest.update(file.read(int(level.offsets[index]), size))
     return as_fingerprint(digest)
+
+
+def fingerprint_folder(folder: Path) -> str:
+    """Return the fingerprint of all files below a folder, by relative path.
+
+    Raises
+    ------
+    SlideError
+        If a file cannot be read.
+    """
+    files = sorted(
+        (Path(root, name) for root, _, names in os.walk(folder) for name in names),
+        key=lambda path: path.relative_to(folder).as_posix(),
+    )
+    sizes = [path.lstat().st_size for path in files]
+    is_small = sum(sizes) <= WHOLE_FILE_BYTES
+    sampled = set(_spread(len(files)))
+    digest = new_hash()
+    for index, (path, size) in enumerate(zip(files, sizes, strict=True)):
+        name = path.relative_to(folder).as_posix()
+        digest.update(f"{len(name)} {name} {size} ".encode())
+        is_metadata = path.suffix == ".json" or path.name.startswith(".z")
+        if is_small or is_metadata:
+            digest.update(_head(path, size))
+        elif index in sampled:
+            digest.update(_head(path, min(size, _SAMPLE_BYTES)))
+    return as_fingerprint(digest)
+
+
+def fingerprint_zip(path: Path) -> str:
+    """Return the fingerprint of a zip: every byte, or its table of contents."""
+    file = SharedFile(path)
+    try:
+        if file.size <= WHOLE_FILE_BYTES:
+            return fingerprint_file(file)
+    finally:
+        file.close()
+    digest = new_hash()
+    with zipfile.ZipFile(path) as archive:
+        for info in sorted(archive.infolist(), key=lambda info: info.filename):
+            digest.update(f"{info.filename} {info.file_size} {info.CRC} ".encode())
+    return as_fingerprint(digest)
+
+
+def _head(path: Path, size: int) -> bytes:
+    if size == 0:
+        return b""
+    file = SharedFile(path)
+    try:
+        return file.read(0, size)
+    finally:
+        file.close()
+
+
+def _spread(count: int) -> list[int]:
+    """Return up to 4096 indices spread evenly over ``count``."""
+    spread = np.linspace(0, max(count - 1, 0), min(count, _N_SAMPLES))
+    return sorted({round(at) for at in spread.tolist()})
