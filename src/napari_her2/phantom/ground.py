@@ -1,0 +1,70 @@
+"""The pixels being painted: their places in the tissue, and the dyes laid on.
+
+Painters work on flat arrays of the pixels that concern them, which is what
+makes sparse tissue cheap.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from napari_her2.core.score import Stain
+from napari_her2.phantom.terrain import Terrain
+
+Floats = NDArray[np.float64]
+Floats32 = NDArray[np.float32]
+Select = NDArray[np.intp]
+
+
+class Ground:
+    """One block of pixels of one section.
+
+    ``y_um`` and ``x_um`` (flat, float64) are places in the H&E frame; ``h`` is
+    haematoxylin in units of a typical tumour nucleus and ``second`` is eosin in
+    units of dense cytoplasm (H&E) or the optical density of DAB (IHC). The fields
+    of the terrain are there as flat float32 arrays.
+    """
+
+    def __init__(
+        self,
+        terrain: Terrain,
+        stain: Stain,
+        mpp: float,
+        y_um: Floats,
+        x_um: Floats,
+    ) -> None:
+        self.terrain, self.stain, self.mpp = terrain, stain, mpp
+        self.y_um, self.x_um = y_um, x_um
+        self._spots = terrain.spots(y_um, x_um)
+        self.h = np.zeros(y_um.shape, np.float32)
+        self.second = np.zeros(y_um.shape, np.float32)
+        self.outline = self.field("outline")
+        self.nest = self.field("nest")
+        self.duct = self.field("duct")
+
+    @property
+    def is_he(self) -> bool:
+        """Whether the second dye is eosin."""
+        return self.stain is Stain.HE
+
+    def field(self, name: str) -> Floats32:
+        """Return one field of the terrain at every pixel."""
+        return self.terrain.at(name, self._spots)
+
+    def cover(self, inside_um: Floats32) -> Floats32:
+        """How much of a pixel lies inside an edge, from the distance to it."""
+        return np.clip(inside_um * np.float32(1 / self.mpp) + np.float32(0.5), 0, 1)
+
+    def lay(
+        self,
+        where: Select,
+        cover: Floats32,
+        h: Floats32 | float,
+        second: Floats32 | float,
+    ) -> None:
+        """Replace what lies at some pixels, as far as they are covered."""
+        below = self.h[where]
+        self.h[where] = below + cover * (np.float32(h) - below)
+        below = self.second[where]
+        self.second[where] = below + cover * (np.float32(second) - below)
