@@ -12,7 +12,7 @@ from collections import deque
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from itertools import groupby, islice
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 import torch
@@ -31,7 +31,9 @@ from napari_her2.inference.suggestion import suggest
 from napari_her2.models.bundle import Bundle
 from napari_her2.models.network import TileOutput
 from napari_her2.slides.pair import SlidePair
-from napari_her2.slides.tissue import TissueMask
+
+if TYPE_CHECKING:
+    from napari_her2.slides.tissue import TissueMask
 
 GPU_BATCH = 8
 READERS = 2
@@ -274,5 +276,9 @@ def _tensor(images: list[NDArray[np.uint8] | None], device: str) -> Tensor | Non
     if not given:
         return None
     stack = given[0][None] if len(given) == 1 else np.stack(given)
-    values = torch.from_numpy(stack).to(device).permute(0, 3, 1, 2)
-    return values.to(torch.float32).div_(255)
+    if torch.device(device).type == "cpu":
+        # torch would wake its threads for this, which costs more than the division
+        return torch.from_numpy(np.divide(stack, 255, dtype=np.float32)).permute(
+            0, 3, 1, 2
+        )
+    return torch.from_numpy(stack).to(device).permute(0, 3, 1, 2).float().div_(255)

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from napari_her2.core.errors import UsageError
 from napari_her2.core.geometry import BoxPx
 from napari_her2.core.region import Region
 from napari_her2.inference.grid import Tile, TileGrid
-from napari_her2.slides.tissue import TissueMask
+
+if TYPE_CHECKING:
+    from napari_her2.slides.tissue import TissueMask
 
 TISSUE_SHARE = 0.01
 """A tile with less tissue in its core is background and is not computed."""

@@ -13,6 +13,7 @@ import math
 import os
 import shutil
 import tempfile
+import uuid
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -136,6 +137,30 @@ class RawArray:
             raise storage_error(self.folder, error) from error
 
 
+def create_group(folder: Path, attributes: dict[str, Any]) -> None:
+    """Describe a folder as a zarr group unless it is one already.
+
+    Raises
+    ------
+    StorageError
+        If the disk is full or refuses.
+    """
+    target = folder / "zarr.json"
+    if target.exists():
+        return
+    meta = {"zarr_format": 3, "node_type": "group", "attributes": attributes}
+    draft = folder / f".zarr.json-{uuid.uuid4().hex[:8]}"
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        try:
+            draft.write_text(json.dumps(meta, indent=2), encoding="utf-8")
+            draft.replace(target)
+        finally:
+            draft.unlink(missing_ok=True)
+    except OSError as error:
+        raise storage_error(folder, error) from error
+
+
 def create_array(
     folder: Path,
     shape: Shape,
@@ -144,7 +169,6 @@ def create_array(
     *,
     chunks: Shape | None = None,
     fill: float = 0,
-    attributes: dict[str, Any] | None = None,
 ) -> RawArray:
     """Create an array, or open it when another process was faster.
 
@@ -171,7 +195,6 @@ def create_array(
                 filters=None,
                 fill_value=fill,
                 dimension_names=axes,
-                attributes=attributes,
                 chunk_key_encoding={"name": "default", "separator": "."},
             )
             if chunks is None:

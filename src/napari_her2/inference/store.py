@@ -26,7 +26,7 @@ from numpy.typing import NDArray
 from napari_her2.core.records import Evidence
 from napari_her2.inference.grid import Tile, TileGrid
 from napari_her2.inference.levels import SyntheticLevel
-from napari_her2.inference.rawzarr import RawArray, create_array
+from napari_her2.inference.rawzarr import RawArray, create_array, create_group
 from napari_her2.inference.reading import TileReader
 from napari_her2.inference.result import TileResult, TileState
 from napari_her2.models.bundle import Bundle
@@ -115,13 +115,17 @@ class ResultStore:
         self.folder = folder
         self.grid = grid
         self.identity = identity
-        attributes = {"napari_her2": {"synthetic": True, "identity": identity}}
+        create_group(folder, {"napari_her2": {"identity": identity}})
+        create_group(
+            folder / "synthetic",
+            {"napari_her2": {"synthetic": True, "mpp": grid.model_mpp}},
+        )
+        create_group(folder / "maps", {})
         self._state = _ensure(
             folder / "state",
             (grid.n_rows, grid.n_cols),
             np.uint8,
             ("row", "column"),
-            attributes=attributes,
         )
         self._state_view: NDArray[np.uint8] = self._state.view()
         self._pixels = [
@@ -131,7 +135,6 @@ class ResultStore:
                 np.uint8,
                 ("c", "y", "x"),
                 chunks=(3, grid.core_px >> level, grid.core_px >> level),
-                attributes=attributes,
             )
             for level in range(_level_count(grid))
         ]
