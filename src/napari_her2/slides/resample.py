@@ -67,6 +67,8 @@ class _Grid:
     n_halvings: int
     factor_y: float
     factor_x: float
+    extent: tuple[float, float]
+    """Size of the whole slide in pixels of the grid; a level may lack a rest."""
 
     @property
     def shape(self) -> tuple[int, int]:
@@ -95,15 +97,14 @@ def _choose_grid(slide: Slide, to_level0: Affine) -> _Grid:
     level = slide.levels[index]
     factor = slide.downsample(index)
     n_halvings = max(0, math.floor(math.log2(scale / factor)))
-    step = 1 << n_halvings
-    if factor.is_integer():
-        return _Grid(level, n_halvings, factor * step, factor * step)
-    return _Grid(
-        level,
-        n_halvings,
-        slide.shape[0] / level.shape[0] * step,
-        slide.shape[1] / level.shape[1] * step,
-    )
+    factors = [factor, factor]
+    if not factor.is_integer():
+        factors = [
+            full / side for full, side in zip(slide.shape, level.shape, strict=False)
+        ]
+    factor_y, factor_x = (one * (1 << n_halvings) for one in factors)
+    extent = (slide.shape[0] / factor_y, slide.shape[1] / factor_x)
+    return _Grid(level, n_halvings, factor_y, factor_x, extent)
 
 
 def _rounded(positions: NDArray[Any]) -> NDArray[np.float64]:
@@ -125,7 +126,7 @@ def _read_scaled(
     out = np.full((len(ys), len(xs), 3), fill, np.uint8)
     inside_y, inside_x = (
         np.flatnonzero((at >= 0) & (at < side))
-        for at, side in zip((ys, xs), grid.shape, strict=True)
+        for at, side in zip((ys, xs), grid.extent, strict=True)
     )
     if len(inside_y) == 0 or len(inside_x) == 0:
         return out
@@ -169,6 +170,7 @@ class _Taps:
             reach == 1.0
             and np.all(centres == np.floor(centres))
             and np.all(np.diff(centres) == 1)
+            and self.stop - self.start == len(centres)
         )
 
     def apply(self, image: NDArray[np.float32], axis: int) -> NDArray[np.float32]:
@@ -189,13 +191,13 @@ def _read_affine(
     i = np.arange(shape[0])[:, None] + 0.5
     j = np.arange(shape[1])[None, :] + 0.5
     ys, xs = _rounded(a * i + b * j + t), _rounded(c * i + d * j + u)
-    height, width = grid.shape
-    inside = (ys >= 0) & (ys < height) & (xs >= 0) & (xs < width)
+    inside = (ys >= 0) & (ys < grid.extent[0]) & (xs >= 0) & (xs < grid.extent[1])
     if not inside.any():
         return out
     ys, xs = ys[inside] - 0.5, xs[inside] - 0.5
     top, left = np.floor(ys).astype(np.int64), np.floor(xs).astype(np.int64)
     down, right = (ys - top).astype(np.float32), (xs - left).astype(np.float32)
+    height, width = grid.shape
     rows = [np.clip(top + k, 0, height - 1) for k in (0, 1)]
     cols = [np.clip(left + k, 0, width - 1) for k in (0, 1)]
     y0, x0 = int(rows[0].min()), int(cols[0].min())

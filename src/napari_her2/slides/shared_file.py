@@ -30,10 +30,10 @@ class SharedFile:
             raise SlideError(
                 path, "the file is missing.", "Check the path, or where it was moved."
             ) from error
-        except OSError as error:
+        except (OSError, ValueError) as error:
             raise SlideError(
                 path,
-                f"it cannot be opened ({error.strerror or error}).",
+                f"it cannot be opened ({getattr(error, 'strerror', '') or error}).",
                 "Check that it is a file and that you may read it.",
             ) from error
         self._idle = threading.Condition()
