@@ -227,7 +227,7 @@ def test_a_full_disk_leaves_finished_tiles_valid(store, monkeypatch):
 
 
 def test_a_run_into_a_small_disk_fails_by_name_and_goes_on_later(
-    small_disk, he_pair, bundle, tmp_path
+    small_disk, he_pair, bundle, reference
 ):
     store = open_store(he_pair, bundle, root=small_disk)
     seen = []
@@ -236,8 +236,6 @@ def test_a_run_into_a_small_disk_fails_by_name_and_goes_on_later(
     told = [(e.row, e.col) for e in seen if isinstance(e, TileDone)]
     assert told
     assert all(store.is_done(tile) for tile in told)
-    reference = open_store(he_pair, bundle, root=tmp_path)
-    list(run(he_pair, FakeNetwork(), bundle, [WHOLE], reference))
     assert_done_tiles_equal(store, reference)
 
 
@@ -252,6 +250,16 @@ def small_disk(tmp_path):
         pytest.skip("mounting is not permitted here")
     yield folder
     subprocess.run(["umount", "-l", str(folder)], check=True)
+
+
+@pytest.fixture(scope="module")
+def reference(tmp_path_factory, he_pair):
+    """The whole slide, computed in one go."""
+    folder = tmp_path_factory.mktemp("reference")
+    bundle = bundle_of(folder)
+    store = open_store(he_pair, bundle, root=folder)
+    list(run(he_pair, FakeNetwork(), bundle, [WHOLE], store))
+    return store
 
 
 def assert_done_tiles_equal(store, reference):
@@ -292,7 +300,7 @@ for event in run(pair, FakeNetwork(0.005), bundle, [whole], store):
 
 @pytest.mark.slow
 @pytest.mark.skipif(os.name != "posix", reason="SIGKILL is a POSIX signal")
-def test_a_killed_run_leaves_only_whole_tiles(tmp_path, he_pair, bundle):
+def test_a_killed_run_leaves_only_whole_tiles(tmp_path, he_pair, bundle, reference):
     here = str(Path(__file__).parent)
     with subprocess.Popen(
         [sys.executable, "-c", KILLED, here, str(tmp_path)],
@@ -306,8 +314,6 @@ def test_a_killed_run_leaves_only_whole_tiles(tmp_path, he_pair, bundle):
     store = open_store(he_pair, bundle, root=tmp_path)
     n_done = int((np.array(store.state) >= TileState.BOTH).sum())
     assert 12 <= n_done < 80
-    reference = open_store(he_pair, bundle, root=tmp_path / "reference")
-    list(run(he_pair, FakeNetwork(), bundle, [WHOLE], reference))
     assert_done_tiles_equal(store, reference)
     network = FakeNetwork()
     list(run(he_pair, network, bundle, [WHOLE], store))
@@ -315,7 +321,7 @@ def test_a_killed_run_leaves_only_whole_tiles(tmp_path, he_pair, bundle):
     assert_done_tiles_equal(reference, store)
 
 
-def test_two_runs_on_one_store_do_no_harm(tmp_path, he_pair, bundle):
+def test_two_runs_on_one_store_do_no_harm(tmp_path, he_pair, bundle, reference):
     def work():
         store = open_store(he_pair, bundle, root=tmp_path)
         list(run(he_pair, FakeNetwork(), bundle, [WHOLE], store))
@@ -326,8 +332,6 @@ def test_two_runs_on_one_store_do_no_harm(tmp_path, he_pair, bundle):
     for thread in threads:
         thread.join()
     store = open_store(he_pair, bundle, root=tmp_path)
-    reference = open_store(he_pair, bundle, root=tmp_path / "reference")
-    list(run(he_pair, FakeNetwork(), bundle, [WHOLE], reference))
     assert (np.array(store.state) == TileState.HE_ONLY).all()
     assert_done_tiles_equal(store, reference)
     assert not list(store.folder.rglob(".*"))

@@ -10,7 +10,11 @@ from napari_her2.core.records import Suggestion
 
 @dataclass(frozen=True, slots=True)
 class RunStarted:
-    """How many tiles there are, and how many of them were known already."""
+    """How many tiles with tissue there are, and how many were known already.
+
+    ``n_background`` tiles meet the regions too but hold no tissue; they are not
+    computed and not counted in ``n_tiles``.
+    """
 
     n_tiles: int
     n_cached: int

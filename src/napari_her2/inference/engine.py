@@ -87,7 +87,7 @@ def run(
     Progress
         One ``RunStarted``; a ``TileDone`` per tissue tile, those found in the
         store first; a ``RegionDone`` as soon as a region is complete. Background
-        tiles count as done from the start.
+        tiles are told by their number alone and are none of ``n_tiles``.
 
     Raises
     ------
@@ -109,17 +109,18 @@ def run(
     known = {tile for tile in plan.tissue if store.is_done(tile)}
     cached = [tile for tile in plan.tissue if tile in known]
     missing = [tile for tile in plan.tissue if tile not in known]
-    yield RunStarted(plan.n_tiles, len(cached), len(plan.background))
+    n_tiles = len(plan.tissue)
+    yield RunStarted(n_tiles, len(cached), len(plan.background))
 
     waiting = _Waiting(plan, regions)
-    n_done = len(plan.background)
+    n_done = 0
 
     def progress(tiles: Iterable[Tile], *, cached: bool) -> Iterator[Progress]:
         nonlocal n_done
         for tile in tiles:
             n_done += 1
             box = reader.grid.core_box_px(*tile)
-            yield TileDone(*tile, box, n_done, plan.n_tiles, cached)
+            yield TileDone(*tile, box, n_done, n_tiles, cached)
             yield from finished(tile)
 
     def finished(*tiles: Tile) -> Iterator[RegionDone]:

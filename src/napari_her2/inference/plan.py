@@ -31,11 +31,6 @@ class TilePlan:
     background: frozenset[Tile]
     by_region: Mapping[str, tuple[Tile, ...]]
 
-    @property
-    def n_tiles(self) -> int:
-        """Number of tiles that meet the regions, background included."""
-        return len(self.tissue) + len(self.background)
-
 
 def plan_tiles(
     grid: TileGrid,

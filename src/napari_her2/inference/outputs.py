@@ -1,0 +1,254 @@
+"""The files of a finished region: picture, maps, and a record of how it was made.
+
+Each file appears under its name only once it is complete.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, get_args
+
+import numpy as np
+import zarr
+from numpy.typing import NDArray
+
+from napari_her2.core.errors import StorageError
+from napari_her2.core.geometry import BoxPx
+from napari_her2.core.records import RESEARCH_USE, Suggestion
+from napari_her2.core.region import Region
+from napari_her2.core.score import call_to_text
+from napari_her2.inference.result import TileState
+from napari_her2.inference.store import MapName, ResultStore
+from napari_her2.models.bundle import Bundle
+from napari_her2.slides.pair import SlidePair
+from napari_her2.slides.pyramid_writer import write_pyramid
+
+RUN_SCHEMA = "napari-her2/run/1"
+SYNTHETIC_NAME, MAPS_NAME, RECORD_NAME = (
+    "synthetic_ihc.ome.tif",
+    "maps.zarr",
+    "run.json",
+)
+
+_MEANING = {
+    "probabilities": "class probabilities of a tile, in the order of classes",
+    "attention": "weighted activation of the strongest channels, 0 to 1",
+    "channel_weights": "weights of the channel attention of a tile, 0 to 1",
+    "branch_share": "share of the H&E branch against the IHC branch, 0 to 1",
+}
+
+
+def write_outputs(
+    folder: Path,
+    store: ResultStore,
+    pair: SlidePair,
+    bundle: Bundle,
+    region: Region,
+    suggestion: Suggestion,
+    *,
+    case_id: str,
+) -> list[Path]:
+    """Write what a run says about a region and return the files.
+
+    The synthetic IHC and the maps cover the region's bounding box; nothing is
+    synthesised, and no picture written, for an IHC slide alone.
+
+    Raises
+    ------
+    StorageError
+        If a file cannot be written. Files of that name from before stay.
+    """
+    with _stored_in(folder):
+        folder.mkdir(parents=True, exist_ok=True)
+    box = suggestion.box_px
+    record = {
+        "schema": RUN_SCHEMA,
+        "notice": RESEARCH_USE,
+        "case_id": case_id,
+        **_region_record(region, box, store),
+        **_result_record(suggestion, store, region, bundle),
+        "slides": {
+            stain.value: {
+                "file": slide.path.name,
+                "fingerprint": slide.fingerprint,
+                "um_per_px": slide.mpp,
+            }
+            for stain, slide in pair.slides
+        },
+        "he_to_ihc_um": [list(row) for row in pair.he_to_ihc_um.rows],
+        "transform_source": pair.transform_source,
+    }
+    paths = []
+    if pair.he is not None and suggestion.provenance.direction:
+        paths.append(folder / SYNTHETIC_NAME)
+        model_box = write_synthetic(paths[-1], store, bundle, box)
+        record["synthetic_ihc"] = {
+            "file": SYNTHETIC_NAME,
+            "um_per_px": store.grid.model_mpp,
+            "box_model_px": list(model_box.as_tuple()),
+        }
+    paths.append(folder / MAPS_NAME)
+    record["maps"] = write_maps(paths[-1], store, bundle, box)
+    paths.append(folder / RECORD_NAME)
+    _write_text(paths[-1], json.dumps(record, indent=2, ensure_ascii=False) + "\n")
+    return paths
+
+
+def write_synthetic(
+    path: Path, store: ResultStore, bundle: Bundle, box_px: BoxPx
+) -> BoxPx:
+    """Write the synthetic IHC of a box, lossless; return the box in model pixels.
+
+    The picture has the model's µm/px; the edges of the box go to the nearest
+    model pixel. What was not computed (background) is white.
+
+    Raises
+    ------
+    StorageError
+        If the file cannot be written.
+    """
+    box = _model_box(store, box_px)
+    finest = store.synthetic_levels[0]
+
+    def read_block(part: BoxPx) -> NDArray[np.uint8]:
+        y0, x0 = box.y0 + part.y0, box.x0 + part.x0
+        rgba = finest[y0 : y0 + part.height, x0 : x0 + part.width]
+        rgba[rgba[..., 3] == 0] = 255
+        return np.ascontiguousarray(rgba[..., :3])
+
+    write_pyramid(
+        path,
+        box.shape,
+        store.grid.model_mpp,
+        read_block,
+        compression="zlib",
+        synthetic=True,
+        name="HER2 IHC from H&E",
+        description=(
+            f"Bundle {bundle.card.name} {bundle.card.version} {bundle.sha256}; "
+            f"level-0 box of the H&E {box_px.as_tuple()}. {RESEARCH_USE}"
+        ),
+    )
+    return box
+
+
+def write_maps(
+    path: Path, store: ResultStore, bundle: Bundle, box_px: BoxPx
+) -> dict[str, Any]:
+    """Write the maps of the tiles that meet a box as a zarr group; describe them.
+
+    Raises
+    ------
+    StorageError
+        If the folder cannot be written.
+    """
+    tiles = np.array(store.grid.tiles_in(box_px))
+    (row0, col0), (row1, col1) = tiles.min(axis=0), tiles.max(axis=0) + 1
+    tile_um = store.grid.core_px * store.grid.model_mpp
+    origin_um = [float(row0) * tile_um, float(col0) * tile_um]
+    about: dict[str, Any] = {}
+    draft = path.with_name(f".{path.name}-{uuid.uuid4().hex[:8]}")
+    with _stored_in(path.parent):
+        try:
+            group = zarr.create_group(
+                draft, attributes={"classes": list(bundle.card.classes)}
+            )
+            for name in get_args(MapName):
+                values = store.map(name)
+                if values is None:
+                    continue
+                per_tile = values.shape[0] // store.grid.n_rows
+                part = np.array(
+                    values[
+                        row0 * per_tile : row1 * per_tile,
+                        col0 * per_tile : col1 * per_tile,
+                    ]
+                )
+                about[name] = {
+                    "meaning": _MEANING[name],
+                    "um_per_element": store.map_mpp(name),
+                    "origin_um": origin_um,
+                    "shape": list(part.shape),
+                }
+                group.create_array(name, data=part, attributes=about[name])
+            if path.exists():
+                shutil.rmtree(path)
+            draft.rename(path)
+        finally:
+            shutil.rmtree(draft, ignore_errors=True)
+    return {"file": path.name, "classes": list(bundle.card.classes), **about}
+
+
+def _model_box(store: ResultStore, box_px: BoxPx) -> BoxPx:
+    scale = store.grid.px_per_model_px
+    y0, x0, y1, x1 = (int(np.floor(edge / scale + 0.5)) for edge in box_px.as_tuple())
+    height, width = store.grid.model_shape
+    y0, x0 = min(y0, height - 1), min(x0, width - 1)
+    return BoxPx(y0, x0, min(max(y1, y0 + 1), height), min(max(x1, x0 + 1), width))
+
+
+def _region_record(region: Region, box: BoxPx, store: ResultStore) -> dict[str, Any]:
+    box_um = box.to_um(store.grid.slide_mpp)
+    return {
+        "region_id": region.region_id,
+        "region_name": region.name,
+        "region_px": list(box.as_tuple()),
+        "region_um": [box_um.y0, box_um.x0, box_um.y1, box_um.x1],
+        "region_outline_yx_px": [list(corner) for corner in region.vertices_yx],
+    }
+
+
+def _result_record(
+    suggestion: Suggestion, store: ResultStore, region: Region, bundle: Bundle
+) -> dict[str, Any]:
+    states = [int(store.state[tile]) for tile in store.grid.tiles_in(region)]
+    made = suggestion.provenance
+    return {
+        "suggestion": call_to_text(suggestion.call),
+        "probabilities": {s.value: p for s, p in suggestion.probabilities},
+        "evidence": suggestion.evidence.value,
+        "caution": suggestion.caution,
+        "tiles": {
+            "counted": suggestion.n_tiles,
+            **{s.name.lower(): states.count(s) for s in TileState},
+        },
+        "bundle": {
+            "name": bundle.card.name,
+            "version": bundle.card.version,
+            "sha256": bundle.sha256,
+        },
+        "software": made.software,
+        "synthesis": made.direction,
+        "parameters": dict(made.parameters),
+    }
+
+
+def _write_text(path: Path, text: str) -> None:
+    draft = path.with_name(f".{path.name}-{uuid.uuid4().hex[:8]}")
+    with _stored_in(path.parent):
+        try:
+            with draft.open("w", encoding="utf-8") as file:
+                file.write(text)
+                file.flush()
+                os.fsync(file.fileno())
+            draft.replace(path)
+        finally:
+            draft.unlink(missing_ok=True)
+
+
+@contextmanager
+def _stored_in(folder: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise StorageError(
+            folder,
+            f"results cannot be written to {folder} ({error.strerror or error}).",
+            "Free space there or choose another folder, then run again.",
+        ) from error
