@@ -5,7 +5,15 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_her2.phantom.cells import CellKind, Epithelium, Her2, Nuclei
+from napari_her2.phantom.cells import (
+    MYOEPITHELIUM_UM,
+    CellKind,
+    Epithelium,
+    Her2,
+    Nuclei,
+    depth_in_holes,
+)
+from napari_her2.phantom.ducts import Growth
 from napari_her2.phantom.ground import Floats32, Ground, Select
 from napari_her2.phantom.noise import look_up, smooth_texture
 
@@ -31,6 +39,11 @@ def paint_carcinoma(ground: Ground, cells: Epithelium, where: Select) -> None:
     dv, du, border = near.dv[some], near.du[some], near.border[some]
     away = np.sqrt(dv * dv + du * du) + np.float32(1e-3)
     edge = np.minimum(border, _table(cells.radius_um, at) - away)
+    edge = np.where(
+        kind == CellKind.IN_SITU,
+        np.minimum(edge, ground.duct[where] - np.float32(MYOEPITHELIUM_UM - 1)),
+        edge,
+    )
     # what belongs to one cell must not show in its neighbour: own texture place
     own = _table(cells.uniform * 1024, at)
     _paint_spaces(ground, where, kind)
@@ -43,7 +56,8 @@ def paint_carcinoma(ground: Ground, cells: Epithelium, where: Select) -> None:
     eosin = _table(cells.eosin, at)
     if ground.is_he:
         line = np.exp(-((edge / np.float32(0.45)) ** 2))
-        cytoplasm = eosin * (0.50 + 0.07 * grain) + 0.10 * line
+        foam = look_up(smooth_texture(5.0, 6), dv * 2.6 + 5 * own, du * 2.6 + own)
+        cytoplasm = eosin * (0.50 + 0.06 * grain + 0.07 * foam) + 0.14 * line
         ground.lay(where, cover, 0.20 + 0.03 * grain, cytoplasm)
     else:
         ground.lay(where, cover, 0.15 + 0.03 * grain, 0.0)
@@ -68,6 +82,12 @@ def _paint_spaces(
     secret = look_up(smooth_texture(6.0, 2), y * 0.8, x * 0.8)
     # the smooth wall of a gland is the cytoplasm of the cells around it
     wall = np.where(ground.nest[at] > 0, ground.field("gland")[at] * 18, 3.0)
+    for duct in ground.terrain.ducts:
+        if duct.growth is Growth.CRIBRIFORM:
+            y64, x64 = ground.y_um[at], ground.x_um[at]
+            mine = np.hypot(y64 - duct.y_um, x64 - duct.x_um) < duct.reach_um
+            if mine.any():
+                wall[mine] = depth_in_holes(duct, y64[mine], x64[mine])
     apical = ground.cover(-wall + 0.6 * secret)
     empty = np.clip(0.05 + 0.08 * (secret - 1), 0, 0.3)
     ground.lay(
@@ -117,7 +137,11 @@ def _paint_nuclei(
     lump = look_up(smooth_texture(5.0, 6), nv * 1.9 + own, nu * 1.9 + 5 * own)
     radius = np.sqrt((p / semi_a) ** 2 + (q / semi_b) ** 2)
     radius += np.float32(0.065) * lump
-    inside = np.minimum((1 - radius) * np.sqrt(semi_a * semi_b), edge - 0.45)
+    inside = (1 - radius) * np.sqrt(semi_a * semi_b)
+    # where a nucleus meets the membrane it rounds off instead of being cut
+    room = edge - np.float32(0.4)
+    inside = 0.5 * (inside + room - np.sqrt((inside - room) ** 2 + np.float32(1.5)))
+    inside += np.float32(0.3)
     hit = np.flatnonzero(inside > -ground.mpp)
     where, at, own, inside = where[hit], at[hit], own[hit], inside[hit]
     nv, nu = nv[hit], nu[hit]
@@ -127,8 +151,8 @@ def _paint_nuclei(
     coarse = look_up(smooth_texture(5.0, 6), nv * 4.0 + 3 * own, nu * 4.0 + 2 * own)
     vesicular = _table(nuclei.vesicular, at)
     rim = np.exp(-((inside / np.float32(0.55)) ** 2))
-    chromatin = 0.95 - 0.5 * vesicular + (0.1 + 0.6 * vesicular) * rim
-    chromatin += clumping * (0.16 * fine + 0.24 * coarse)
+    chromatin = 0.9 - 0.55 * vesicular + (0.1 + 0.65 * vesicular) * rim
+    chromatin += clumping * (0.2 * fine + 0.26 * coarse)
     spot_v = nv - _table(nuclei.nucleolus_v, at)
     spot_u = nu - _table(nuclei.nucleolus_u, at)
     spot = _table(nuclei.nucleolus_um, at) - np.sqrt(spot_v**2 + spot_u**2)

@@ -22,10 +22,11 @@ from napari_her2.phantom.noise import fractal_noise
 from napari_her2.phantom.terrain import Terrain
 
 Floats = NDArray[np.float64]
+Floats32 = NDArray[np.float32]
 Bools = NDArray[np.bool_]
 
 MYOEPITHELIUM_UM = 4.0
-_EDGE_UM = 4.0
+HOLE_PITCH_UM = 48.0
 
 
 class CellKind(IntEnum):
@@ -121,7 +122,8 @@ class Epithelium:
         self.reach = 0.10 * (drawn[3] - 0.5) * (1 + 2 * look.nuclear_area_cv)
         self.eosin = 0.8 + 0.4 * drawn[4]
         self.uniform = drawn[5]
-        self.radius_um = look.cell_pitch_um * (0.62 + 0.16 * drawn[6])
+        self.radius_um = look.cell_pitch_um * (0.66 + 0.2 * drawn[6])
+        self.radius_um[self.kind == CellKind.IN_SITU] += look.cell_pitch_um
         self._drawn = drawn
         self._duct_her2 = duct_her2
         self._terrain = terrain
@@ -229,11 +231,27 @@ class Epithelium:
         )
 
 
+def depth_in_holes(duct: Duct, y_um: Floats, x_um: Floats) -> Floats32:
+    """How far points lie inside the punched-out holes of a cribriform duct, µm."""
+    box = BoxUm(
+        duct.y_um - duct.reach_um,
+        duct.x_um - duct.reach_um,
+        duct.y_um + duct.reach_um,
+        duct.x_um + duct.reach_um,
+    )
+    lattice = Lattice(HOLE_PITCH_UM, duct.seed % 6, box)
+    drawn = lattice.draw(duct.seed, 3)
+    lattice.settle(drawn[0], drawn[1], 0.4)
+    near = lattice.nearest(*lattice.to_lattice(y_um, x_um), np.zeros(drawn.shape[1]))
+    radius = np.where(drawn[2] < 0.85, 9 + 11 * drawn[2], -9).astype(np.float32)
+    away = np.sqrt(near.dv**2 + near.du**2)
+    return np.minimum(radius.take(near.first) - away, near.border - 5)
+
+
 def _in_situ_kinds(duct: Duct, depth: Floats, y: Floats, x: Floats) -> NDArray[np.int8]:
     kind = np.full(depth.shape, CellKind.IN_SITU, np.int8)
     if duct.growth is Growth.CRIBRIFORM:
-        holes = fractal_noise(duct.seed % 99991, y, x, 55.0, 1)
-        kind[(holes > 0.35) & (depth > 14)] = CellKind.LUMEN
+        kind[(depth_in_holes(duct, y, x) > 3) & (depth > 12)] = CellKind.LUMEN
     if duct.growth is Growth.COMEDO:
         ragged = 6 * fractal_noise(duct.seed % 99991, y, x, 40.0, 2)
         kind[depth + ragged > max(30.0, 0.5 * duct.radius_um)] = CellKind.NECROSIS
@@ -250,4 +268,3 @@ def shares_of(pattern: NDArray[np.int8]) -> MembraneShares:
         incomplete_moderate_intense=counts[Pattern.INCOMPLETE_MODERATE_INTENSE] / total,
         faint_incomplete=counts[Pattern.FAINT_INCOMPLETE] / total,
     )
-

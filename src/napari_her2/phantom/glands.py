@@ -67,8 +67,8 @@ def paint_duct(ground: Ground, duct: Duct, box: BoxUm) -> None:
     if duct.kind is DuctKind.VESSEL:
         _paint_vessel(ground, duct, where, depth, box)
     elif duct.kind is DuctKind.IN_SITU:
-        rim_only = ground.cover(depth)
-        ground.lay(where, rim_only, 0.1, 0.3 if ground.is_he else 0.02)
+        cover = ground.cover(depth)
+        ground.lay(where, cover, 0.1, 0.45 if ground.is_he else 0.02)
     else:
         _paint_luminal(ground, duct, where, depth, angle)
     _paint_basal(ground, duct, where, depth, angle)

@@ -29,7 +29,8 @@ DAB: Vector = (0.27, 0.57, 0.78)
 class Architecture:
     """Where things lie; wavelengths in µm, shares in [0, 1].
 
-    ``nest_share`` is the part of the tumour bed that invasive nests fill,
+    ``stroma_density`` is how rarely clefts open between fibres (1 loose, 2.5
+    dense); ``nest_share`` is the part of the tumour bed that invasive nests fill,
     ``cordness`` moves it from round nests (0) to cords and files (1).
     """
 
@@ -47,6 +48,7 @@ class Architecture:
     lobule_share: float = 0.15
     vessel_share: float = 0.25
     fibre_waviness: float = 0.5
+    stroma_density: float = 1.9
     retraction_um: float = 2.0
 
 
@@ -300,11 +302,12 @@ def _draw(
         lobule_share=between(0.05, 0.2),
         vessel_share=between(0.3, 0.6),
         fibre_waviness=between(0.3, 0.9),
+        stroma_density=between(1.5, 2.4),
         retraction_um=float(rng.choice([0.0, between(0.5, 4.0)])),
     )
     diameter = 9.6 + 1.4 * size + between(-0.4, 0.4)
     cytology = Cytology(
-        cell_pitch_um=diameter * between(1.18, 1.38),
+        cell_pitch_um=diameter * between(1.25, 1.5),
         nuclear_diameter_um=diameter,
         nuclear_area_cv=0.32 + 0.13 * pleomorphism,
         nuclear_elongation=between(1.15, 1.4),
@@ -364,7 +367,8 @@ def _turned(rng: np.random.Generator, vector: Vector) -> Vector:
         push -= axis * (push @ axis)
         angle = math.radians(rng.uniform(3, 8))
         turned = axis * math.cos(angle) + push / np.linalg.norm(push) * math.sin(angle)
-        if turned.min() > 0.01:
+        # the blue share decides whether a dye still looks like itself
+        if turned.min() > 0.01 and abs(turned[2] - axis[2]) < 0.05:
             r, g, b = turned.tolist()
             return r, g, b
 

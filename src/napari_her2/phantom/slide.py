@@ -201,7 +201,7 @@ def _paint(
         deep = np.flatnonzero(tissue & (ground.nest >= 20))
         ground.h[deep] = 0.1
         ground.second[deep] = 0.35 if ground.is_he else 0.0
-        crowd = open_ground & (ground.field("lymph") > -0.6)
+        crowd = fibrous & (ground.field("lymph") > -0.6)
         paint_lymphocytes(ground, np.flatnonzero(crowd & (ground.duct < 0)), box)
         in_situ = False
         for duct in terrain.ducts:

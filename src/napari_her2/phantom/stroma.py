@@ -14,7 +14,7 @@ from napari_her2.phantom.terrain import Terrain
 Floats = NDArray[np.float64]
 
 FAT_PITCH_UM = 64.0
-LYMPHOCYTE_PITCH_UM = 7.4
+LYMPHOCYTE_PITCH_UM = 6.9
 _SLOT_UM = (13.0, 36.0)
 
 
@@ -24,16 +24,20 @@ def paint_fibres(ground: Ground, where: Select) -> None:
     along = ground.x_um[where] + ground.field("fibre_x")[where]
     across = ground.y_um[where] + ground.field("fibre_y")[where]
     v, u = across.astype(np.float32), along.astype(np.float32)
-    fine = look_up(smooth_texture(3.0, 4), v * 5.5, u * 0.30)
-    bundle = look_up(smooth_texture(4.0, 1), v * 1.7 + 300, u * 0.16)
-    coarse = look_up(smooth_texture(6.0, 2), v * 0.9 + 700, u * 0.10)
+    # two sets of fibres cross at a small angle, so that none runs on for ever
+    v2, u2 = v + 0.3 * u, u - 0.3 * v
+    fine = look_up(smooth_texture(3.0, 4), v * 4.5, u * 0.45)
+    thread = look_up(smooth_texture(3.0, 8), v2 * 2.6, u2 * 0.34)
+    bundle = look_up(smooth_texture(4.0, 1), v * 1.6 + 300, u * 0.24)
+    coarse = look_up(smooth_texture(6.0, 2), v2 * 0.8 + 700, u2 * 0.2)
     speck = look_up(smooth_texture(3.0, 8), v * 3.5, u * 3.5)
     dense = ground.field("dense")[where]
-    collagen = 0.52 + 0.10 * fine + 0.11 * bundle + 0.09 * coarse
-    collagen += 0.08 * dense + 0.05 * speck
+    collagen = 0.52 + 0.07 * fine + 0.07 * thread + 0.07 * bundle + 0.08 * coarse
+    collagen += 0.09 * dense + 0.07 * speck
     # clefts open between bundles, more in loose tissue and around nests
     near = np.maximum(ground.nest[where], ground.duct[where])
-    cleft = 0.4 * fine + 0.8 * bundle + 0.6 * coarse + 0.5 * dense + 1.5
+    cleft = 0.5 * thread + 0.7 * bundle + 0.7 * coarse + 0.8 * dense
+    cleft += np.float32(plan.stroma_density)
     if plan.retraction_um > 0:
         gap = look_up(smooth_texture(6.0, 3), v * 0.5, u * 0.5)
         cleft -= 1.9 * np.exp(-((near / plan.retraction_um) ** 2)) * (gap > -0.2)
@@ -139,7 +143,7 @@ def lymphocytes(
     free &= terrain.sample("duct", y, x) < -4.0
     free &= terrain.sample("outline", y, x) > 5.0
     free &= (terrain.fat(y, x) < 0.1) | (drawn[3] > 0.8)
-    chance = np.clip(0.06 + 0.55 * (density + 0.25), 0.012, 0.85)
+    chance = np.clip(0.06 + 0.7 * (density + 0.2), 0.012, 0.93)
     return lattice, free & (drawn[2] < chance), drawn[3]
 
 
@@ -158,7 +162,7 @@ def paint_lymphocytes(ground: Ground, where: Select, box: BoxUm) -> None:
     shift = own * 1024
     lump = look_up(texture, dv * 2 + shift, du * 2)
     grain = look_up(texture, dv * 4.5 + shift, du * 4.5)
-    inside = 2.5 + own + 0.25 * lump - np.sqrt(dv * dv + du * du)
+    inside = 2.35 + 1.1 * own + 0.25 * lump - np.sqrt(dv * dv + du * du)
     inside = np.minimum(inside, near.border[there] - 0.1)
     hit = np.flatnonzero(inside > -ground.mpp)
     ground.lay(

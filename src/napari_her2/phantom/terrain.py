@@ -58,6 +58,8 @@ class Terrain:
 
     def __init__(self, recipe: PhantomRecipe, box: BoxUm, depth_um: float) -> None:
         self.recipe = recipe
+        # fibres run their own way in every slide
+        self._grain = 2.4 * recipe.seed
         self._turn = _PER_UM_OF_DEPTH * depth_um
         self._row0 = math.floor((box.y0 - MARGIN_UM) / NODE_UM)
         self._col0 = math.floor((box.x0 - MARGIN_UM) / NODE_UM)
@@ -172,15 +174,18 @@ class Terrain:
     def _fibre_y(self) -> Floats:
         swirl = self.recipe.architecture.fibre_waviness
         wrap = np.clip(np.maximum(self.nodes("nest"), self.nodes("duct")), -45, 0)
+        turned = (math.cos(self._grain) - 1) * self._y + math.sin(self._grain) * self._x
         return (
-            26 * swirl * self._field(11, 230.0, 2)
+            turned
+            + 26 * swirl * self._field(11, 230.0, 2)
             + 3.2 * self._field(15, 38.0, 2)
-            + 130 * self._field(16, 1200.0, 1)
+            + 240 * self._field(16, 1500.0, 1)
             + 0.6 * wrap
         )
 
     def _fibre_x(self) -> Floats:
-        return 60 * self._field(12, 400.0, 1)
+        turned = (math.cos(self._grain) - 1) * self._x - math.sin(self._grain) * self._y
+        return turned + 60 * self._field(12, 400.0, 1)
 
     def _outline(self) -> Floats:
         """Depth in µm below the tissue's irregular edge."""
