@@ -20,8 +20,9 @@ import pytest
 from napari_her2.core.errors import ReviewError, StorageError
 from napari_her2.core.score import Score
 from napari_her2.review import acts
+from napari_her2.review.chain import START
 from napari_her2.review.events import CaseOpened, FirstRead, Revealed
-from napari_her2.review.journal import GENESIS, Journal, default_journal_path
+from napari_her2.review.journal import Journal, default_journal_path
 from napari_her2.review.record import fold, record_of
 
 
@@ -76,7 +77,7 @@ def test_events_come_back_in_order_after_reopening(filled, some_events):
 
 def test_the_head_is_the_hash_of_the_last_line(path, some_events):
     with Journal(path) as journal:
-        assert journal.head == GENESIS
+        assert journal.head == START.hash
         first = journal.append(some_events[0])
         second = journal.append(some_events[1])
         assert first != second
@@ -122,39 +123,42 @@ def test_lines_can_be_neither_changed_nor_removed(filled, some_events, statement
 @pytest.mark.parametrize(
     ("statement", "seq", "problem"),
     [
-        ("UPDATE events SET payload = replace(payload, '0+', '3+')", 2, "changed"),
-        ("UPDATE events SET os_user = 'x' WHERE seq = 3", 3, "changed"),
+        (
+            "UPDATE events SET payload = replace(payload, '0+', '3+')",
+            2,
+            "not as it was written",
+        ),
+        ("UPDATE events SET os_user = 'x' WHERE seq = 3", 3, "not as it was written"),
         ("DELETE FROM events WHERE seq = 4", 4, "missing"),
         ("DELETE FROM events WHERE seq = 8", 8, "missing"),
         ("DELETE FROM events", 1, "missing"),
         ("UPDATE sqlite_sequence SET seq = 20", 9, "missing"),
-        ("UPDATE events SET prev_hash = 'x' WHERE seq = 5", 5, "does not follow"),
-        ("UPDATE events SET payload = x'00ff' WHERE seq = 6", 6, "changed"),
+        ("UPDATE events SET prev_hash = 'x' WHERE seq = 5", 5, "not as it was"),
+        (
+            "UPDATE events SET payload = x'00ff' WHERE seq = 6",
+            6,
+            "not as it was written",
+        ),
     ],
 )
 def test_the_first_broken_line_is_found(filled, statement, seq, problem):
-    without_triggers(filled, statement)
     with Journal(filled) as journal:
+        without_triggers(filled, statement)
         found = journal.verify()
     assert found.seq == seq
     assert problem in found.problem
 
-
-def test_nothing_is_appended_to_a_line_that_was_changed(filled, some_events):
-    with Journal(filled) as journal:
-        without_triggers(filled, "UPDATE events SET kind = 'x' WHERE seq = 8")
-        with pytest.raises(StorageError, match="line 8 is not as it was written"):
-            journal.append(some_events[0])
-    with pytest.raises(StorageError, match="line 8 is not as it was written"):
+    with pytest.raises(StorageError, match=f"line {seq} .*{problem}"):
         Journal(filled)
 
 
-def test_a_changed_line_is_not_read_as_a_decision(filled):
-    without_triggers(
-        filled, "UPDATE events SET payload = replace(payload, '0+', '3+') WHERE seq = 2"
-    )
-    with Journal(filled) as journal, pytest.raises(StorageError, match="line 2 is not"):
-        journal.events("case-1")
+def test_a_changed_line_is_neither_read_nor_built_on(filled, some_events):
+    with Journal(filled) as journal:
+        without_triggers(filled, "UPDATE events SET kind = 'x' WHERE seq = 8")
+        with pytest.raises(StorageError, match="line 8 is not as it was written"):
+            journal.events("case-1")
+        with pytest.raises(StorageError, match="line 8 is not as it was written"):
+            journal.append(some_events[0])
 
 
 def test_two_processes_append_to_one_chain(path):
@@ -236,7 +240,7 @@ def test_a_full_disk_loses_nothing_and_says_what_was_not_recorded(filled, some_e
         journal._db.execute(f"PRAGMA max_page_count = {pages}")
         with pytest.raises(StorageError, match=r"NOT recorded.*full") as caught:
             deque(map(journal.append, repeat(some_events[-1], 1000)), maxlen=0)
-        assert "do it again" in caught.value.next_step
+        assert "again" in caught.value.next_step
         n_kept = len(journal.events())
         assert journal.verify() is None
 
@@ -282,13 +286,8 @@ def test_flipped_bits_never_change_what_is_read(filled, tmp_path, some_events):
         damaged.write_bytes(content)
         try:
             with Journal(damaged) as journal:
-                is_sound = journal.verify() is None
-                found = journal.events() if is_sound else ()
+                assert journal.events() == some_events
         except StorageError:
-            is_sound = False
-        if is_sound:
-            assert found == some_events
-        else:
             n_refused += 1
     assert n_refused > 25
 
@@ -323,7 +322,7 @@ def test_a_journal_from_a_newer_version_is_refused(filled):
 def test_an_event_from_a_newer_version_is_refused_not_dropped(
     filled, some_events, monkeypatch
 ):
-    monkeypatch.setattr("napari_her2.review.journal.kind_of", lambda _: "signed")
+    monkeypatch.setattr("napari_her2.review.chain.kind_of", lambda _: "signed")
     with Journal(filled) as journal:
         journal.append(some_events[0])
         assert journal.verify() is None

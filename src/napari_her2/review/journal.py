@@ -1,65 +1,63 @@
 """The append-only journal: what happened, in order, on disk before it counts.
 
-One SQLite file. Each line carries the hash of the line before it, so a change,
-a gap or a lost end is found by :meth:`Journal.verify`. The chain is evidence
-against partial edits only: whoever holds the whole file can write a new one,
-which is why exports carry the hash of the last line.
-
-The file uses a rollback journal, not a write-ahead log: a few lines a minute
-need no speed, one plain file can be copied and works on a network share, and
-SQLite then notices when the file is moved away under an open window.
+One SQLite file with the hash chain of :mod:`napari_her2.review.chain`. It uses a
+rollback journal, not a write-ahead log: a few lines a minute need no speed, one
+plain file can be copied and works on a network share, and SQLite then notices
+when the file is moved away under an open window.
 """
 
 from __future__ import annotations
 
-import getpass
-import hashlib
-import json
 import os
 import sqlite3
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import Self
 
 from platformdirs import user_data_dir
 
-from napari_her2 import __version__
 from napari_her2.core.errors import ReviewError, StorageError
-from napari_her2.review.codec import UnreadableEventError, decode, encode, kind_of
+from napari_her2.review.chain import START, Break, Line, first_break, line_after
+from napari_her2.review.codec import UnreadableEventError, decode, kind_of
 from napari_her2.review.events import AnyEvent
 from napari_her2.review.record import ReviewRecord, record_of
 
 ENV_PATH = "NAPARI_HER2_JOURNAL"
-GENESIS = "0" * 64
-"""What stands for the hash before the first line."""
 
 _VERSION = 1
 _BUSY_S = 5.0
-_COLUMNS = (
-    "seq, prev_hash, utc, case_id, region_id, kind, payload, os_user, software, hash"
+_COLUMNS = ", ".join(Line._fields)
+_SCHEMA = (
+    """
+    CREATE TABLE events (
+        seq INTEGER PRIMARY KEY AUTOINCREMENT,
+        prev_hash TEXT NOT NULL UNIQUE,
+        utc TEXT NOT NULL,
+        case_id TEXT NOT NULL,
+        region_id TEXT NOT NULL,
+        kind TEXT NOT NULL,
+        payload TEXT NOT NULL,
+        os_user TEXT NOT NULL,
+        software TEXT NOT NULL,
+        hash TEXT NOT NULL
+    )
+    """,
+    """
+    CREATE TRIGGER events_are_kept BEFORE DELETE ON events
+    BEGIN SELECT RAISE(ABORT, 'the journal is append-only'); END
+    """,
+    """
+    CREATE TRIGGER events_stay_as_they_are BEFORE UPDATE ON events
+    BEGIN SELECT RAISE(ABORT, 'the journal is append-only'); END
+    """,
+    f"PRAGMA user_version = {_VERSION}",
 )
-_SCHEMA = """
-CREATE TABLE events (
-    seq INTEGER PRIMARY KEY AUTOINCREMENT,
-    prev_hash TEXT NOT NULL UNIQUE,
-    utc TEXT NOT NULL,
-    case_id TEXT NOT NULL,
-    region_id TEXT NOT NULL,
-    kind TEXT NOT NULL,
-    payload TEXT NOT NULL,
-    os_user TEXT NOT NULL,
-    software TEXT NOT NULL,
-    hash TEXT NOT NULL
-);
-CREATE INDEX events_of_case ON events (case_id);
-CREATE TRIGGER events_are_kept BEFORE DELETE ON events
-    BEGIN SELECT RAISE(ABORT, 'the journal is append-only'); END;
-CREATE TRIGGER events_stay_as_they_are BEFORE UPDATE ON events
-    BEGIN SELECT RAISE(ABORT, 'the journal is append-only'); END;
-"""
+_KEEP_IT = (
+    f"Keep the file as it is, name a new one in {ENV_PATH} to go on, and restore "
+    "this one from a backup."
+)
 
 
 def default_journal_path() -> Path:
@@ -74,16 +72,8 @@ def default_journal_path() -> Path:
     return Path(user_data_dir("napari-her2", appauthor=False)) / "journal.sqlite"
 
 
-@dataclass(frozen=True, slots=True)
-class Break:
-    """The first line of a journal that is not as it was written."""
-
-    seq: int
-    problem: str
-
-
 class Journal:
-    """An open journal; a context manager.
+    """An open journal, its chain verified; a context manager.
 
     Several processes may append to one file. Within a process a journal belongs
     to the thread that opened it (SQLite's ``check_same_thread`` stays on); a
@@ -98,18 +88,22 @@ class Journal:
     Raises
     ------
     StorageError
-        If the file cannot be opened, is damaged, or is no journal this version
-        can read.
+        If the file cannot be opened, a line is not as it was written, or it is
+        no journal this version can read.
     """
 
     def __init__(self, path: Path | str | None = None) -> None:
-        self.path = default_journal_path() if path is None else Path(path)
+        given = default_journal_path() if path is None else Path(path)
+        self.path = given.absolute()
         with self._reading():
             self.path.parent.mkdir(parents=True, exist_ok=True)
             self._db = sqlite3.connect(self.path, timeout=_BUSY_S, isolation_level=None)
         try:
             with self._reading():
                 self._prepare()
+            broken = self.verify()
+            if broken is not None:
+                raise self._broken(broken.seq, broken.problem)
         except StorageError:
             self._db.close()
             raise
@@ -139,7 +133,7 @@ class Journal:
             If the file cannot be read.
         """
         with self._reading():
-            return self._last()[1]
+            return self._last().hash
 
     def append(self, event: AnyEvent, *, seen: ReviewRecord | None = None) -> str:
         """Write an event and return its hash once it is safe on the disk.
@@ -160,30 +154,16 @@ class Journal:
         ReviewError
             If the region is not as it was in ``seen``.
         """
-        with self._writing(event):
-            payload = encode(event)
-            with self._transaction():
-                if seen is not None:
-                    self._require_unchanged(seen)
-                seq, prev_hash = self._last()
-                content = (
-                    seq + 1,
-                    prev_hash,
-                    event.utc.isoformat(),
-                    event.key.case_id,
-                    event.key.region_id,
-                    kind_of(event),
-                    payload,
-                    _os_user(),
-                    __version__,
-                )
-                line_hash = _digest(content)
-                self._db.execute(
-                    f"INSERT INTO events ({_COLUMNS}) "  # noqa: S608 - constants
-                    "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-                    (*content, line_hash),
-                )
-        return line_hash
+        with self._writing(event), self._transaction():
+            if seen is not None:
+                self._require_unchanged(seen)
+            line = line_after(self._last(), event)
+            holders = ", ".join("?" * len(line))
+            self._db.execute(
+                f"INSERT INTO events ({_COLUMNS}) VALUES ({holders})",  # noqa: S608
+                line,
+            )
+        return line.hash
 
     def events(self, case_id: str | None = None) -> tuple[AnyEvent, ...]:
         """Return the events of one case, or of all, oldest first.
@@ -194,8 +174,11 @@ class Journal:
             If the file cannot be read, a line is not as it was written, or it
             comes from a newer version.
         """
+        only = "" if case_id is None else "WHERE case_id = ?"
+        values = () if case_id is None else (case_id,)
         with self._reading():
-            return tuple(self._decoded(row) for row in self._rows(case_id))
+            lines = self._lines(f"{only} ORDER BY seq", *values)
+            return tuple(self._decoded(line) for line in lines)
 
     def verify(self) -> Break | None:
         """Return the first line that is not as it was written, None if all are.
@@ -205,21 +188,13 @@ class Journal:
         StorageError
             If the file is too damaged to be read line by line.
         """
-        with self._reading():
-            seq, prev_hash = 0, GENESIS
-            for row in self._rows():
-                if row[0] != seq + 1:
-                    return Break(seq + 1, "the line is missing")
-                seq = row[0]
-                if row[1] != prev_hash:
-                    return Break(seq, "the line does not follow the one before it")
-                if row[-1] != _digest(row[:-1]):
-                    return Break(seq, "the line was changed")
-                prev_hash = row[-1]
+        # one transaction: another process may append between two reads
+        with self._reading(), self._transaction("DEFERRED"):
             written = self._db.execute("SELECT seq FROM sqlite_sequence").fetchone()
-            if (written[0] if written else 0) != seq:
-                return Break(seq + 1, "the line is missing")
-            # pages that no line above was read from: indexes, schema, free space
+            broken = first_break(self._lines(), written[0] if written else 0)
+            if broken is not None:
+                return broken
+            # what no line was read from: the index, the schema, free space
             (report,) = self._db.execute("PRAGMA integrity_check(1)").fetchone()
             if report != "ok":
                 raise sqlite3.DatabaseError(report)
@@ -236,16 +211,18 @@ class Journal:
             with self._transaction():
                 if self._version() == 0:  # no other process came first
                     self._require_empty()
-                    for statement in _statements(_SCHEMA):
+                    for statement in _SCHEMA:
                         self._db.execute(statement)
-                    self._db.execute(f"PRAGMA user_version = {_VERSION}")
         if self._version() != _VERSION:
             raise StorageError(
                 self.path,
                 f"this journal has format {self._version()}, known is {_VERSION}.",
-                "Update napari-her2, or name another file in NAPARI_HER2_JOURNAL.",
+                f"Update napari-her2, or name another file in {ENV_PATH}.",
             )
-        self._last()
+
+    def _version(self) -> int:
+        (version,) = self._db.execute("PRAGMA user_version").fetchone()
+        return int(version)
 
     def _require_empty(self) -> None:
         (tables,) = self._db.execute("SELECT count(*) FROM sqlite_master").fetchone()
@@ -253,45 +230,36 @@ class Journal:
             raise StorageError(
                 self.path,
                 "this is a database of another program, not a journal.",
-                "Name another file in NAPARI_HER2_JOURNAL.",
+                f"Name another file in {ENV_PATH}.",
             )
 
-    def _version(self) -> int:
-        (version,) = self._db.execute("PRAGMA user_version").fetchone()
-        return int(version)
-
-    def _rows(self, case_id: str | None = None) -> Iterator[tuple[Any, ...]]:
-        where, values = ("", ()) if case_id is None else ("WHERE case_id=?", (case_id,))
-        query = f"SELECT {_COLUMNS} FROM events {where} ORDER BY seq"  # noqa: S608
+    def _lines(self, which: str = "ORDER BY seq", *values: str) -> Iterator[Line]:
+        query = f"SELECT {_COLUMNS} FROM events {which}"  # noqa: S608 - constants
         with closing(self._db.execute(query, values)) as rows:
-            yield from rows
+            yield from map(Line._make, rows)
 
-    def _last(self) -> tuple[int, str]:
-        """Return (seq, hash) of the last line; it must be as it was written."""
-        query = f"SELECT {_COLUMNS} FROM events ORDER BY seq DESC LIMIT 1"  # noqa: S608
-        row = self._db.execute(query).fetchone()
-        if row is None:
-            return 0, GENESIS
-        self._require_intact(row)
-        return row[0], row[-1]
+    def _last(self) -> Line:
+        """Return the last line, which must be as it was written to go on from it."""
+        last = next(self._lines("ORDER BY seq DESC LIMIT 1"), START)
+        if last is not START and not last.is_intact:
+            raise self._broken(last.seq, "is not as it was written")
+        return last
 
-    def _decoded(self, row: tuple[Any, ...]) -> AnyEvent:
-        self._require_intact(row)
-        seq, kind, payload = row[0], row[5], row[6]
+    def _decoded(self, line: Line) -> AnyEvent:
+        if not line.is_intact:
+            raise self._broken(line.seq, "is not as it was written")
         try:
-            return decode(kind, payload)
+            return decode(line.kind, line.payload)
         except UnreadableEventError as error:
             raise StorageError(
                 self.path,
-                f"line {seq}, written by version {row[8]}, cannot be read: {error}.",
+                f"line {line.seq}, written by version {line.software}, cannot be "
+                f"read: {error}.",
                 "Update napari-her2; nothing was dropped or changed.",
             ) from error
 
-    def _require_intact(self, row: tuple[Any, ...]) -> None:
-        if row[-1] != _digest(row[:-1]):
-            raise StorageError(
-                self.path, f"line {row[0]} is not as it was written.", _KEEP_IT
-            )
+    def _broken(self, seq: int, problem: str) -> StorageError:
+        return StorageError(self.path, f"line {seq} {problem}.", _KEEP_IT)
 
     def _require_unchanged(self, seen: ReviewRecord) -> None:
         events = self.events(seen.case_id)
@@ -303,8 +271,8 @@ class Journal:
             )
 
     @contextmanager
-    def _transaction(self) -> Iterator[None]:
-        self._db.execute("BEGIN IMMEDIATE")
+    def _transaction(self, lock: str = "IMMEDIATE") -> Iterator[None]:
+        self._db.execute(f"BEGIN {lock}")
         try:
             yield
             self._db.execute("COMMIT")
@@ -333,35 +301,6 @@ class Journal:
             raise StorageError(
                 self.path,
                 f"the act '{kind_of(event)}' was NOT recorded ({error}).",
-                "Free space on the disk or make the file writable, then do it "
+                "See that the disk has space and the file can be written, then do it "
                 "again; everything recorded earlier is kept.",
             ) from error
-
-
-_KEEP_IT = (
-    "Keep the file as it is, name a new one in NAPARI_HER2_JOURNAL to go on, and "
-    "restore this one from a backup."
-)
-
-
-def _digest(content: tuple[Any, ...]) -> str:
-    """Hash a line without its own hash; an odd value type gives another hash."""
-    text = json.dumps(content, ensure_ascii=False, default=repr)
-    return hashlib.sha256(text.encode()).hexdigest()
-
-
-def _statements(script: str) -> Iterator[str]:
-    """Split a script, since ``executescript`` would leave the transaction."""
-    statement = ""
-    for line in script.splitlines():
-        statement += line + "\n"
-        if sqlite3.complete_statement(statement):
-            yield statement
-            statement = ""
-
-
-def _os_user() -> str:
-    try:
-        return getpass.getuser()
-    except (OSError, KeyError):  # an account without a name
-        return "unknown"
