@@ -1,0 +1,28 @@
+"""The commands, one module each, put together."""
+
+from __future__ import annotations
+
+import typer
+
+from napari_her2.cli.export import export
+from napari_her2.cli.phantom import phantom
+from napari_her2.cli.run import run
+from napari_her2.cli.synthesize import synthesize
+from napari_her2.cli.train import train
+from napari_her2.cli.window import demo, open_window
+
+commands = typer.Typer(
+    name="napari-her2",
+    help="Review HER2 in breast cancer. Research use only: AI assists, pathologist "
+    "decides.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    add_completion=False,
+)
+commands.command()(demo)
+commands.command("open")(open_window)
+commands.command()(run)
+commands.command()(synthesize)
+commands.command()(export)
+commands.command()(phantom)
+commands.command()(train)

@@ -1,0 +1,88 @@
+"""``run``: a bundle on a region or the whole slide, without a window."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from napari_her2.app.resources import demo_bundle_path
+from napari_her2.cli.progress import follow_run
+from napari_her2.core.errors import UsageError
+from napari_her2.core.geometry import BoxPx
+from napari_her2.core.region import Region
+from napari_her2.core.score import call_to_text
+from napari_her2.slides.case import Case, case_of_folder, read_case
+from napari_her2.slides.pair import open_pair
+
+
+def run(
+    case: Annotated[Path, typer.Argument(help="Case manifest or its folder.")],
+    out: Annotated[Path, typer.Option(help="Folder for the results.")],
+    region: Annotated[
+        str, typer.Option(metavar="Y0,X0,Y1,X1", help="Level-0 pixels.")
+    ] = "",
+    whole: Annotated[
+        bool, typer.Option("--whole", help="The whole slide; the default.")
+    ] = False,
+    bundle: Annotated[Path | None, typer.Option(help="Default: the demo.")] = None,
+    device: Annotated[str, typer.Option(help="A torch device, such as cuda.")] = "cpu",
+    as_json: Annotated[
+        bool, typer.Option("--json", help="Print run.json to standard output.")
+    ] = False,
+) -> None:
+    """Write synthetic_ihc.ome.tif (marked synthetic), maps.zarr and run.json."""
+    if region and whole:
+        raise UsageError("--region and --whole exclude each other.", "Give one.")
+    # imported late: --help needs neither zarr nor torch
+    from napari_her2.inference.analysis import Analysis
+    from napari_her2.inference.outputs import write_outputs
+    from napari_her2.models.bundle import load_bundle
+
+    opened_case = find_case(case)
+    opened = load_bundle(bundle or demo_bundle_path())
+    with open_pair(opened_case) as pair:
+        slide_px = BoxPx.of_shape(pair.reference.shape)
+        area = _region(region, slide_px)
+        analysis = Analysis(pair, opened, device=device)
+        (suggestion,) = follow_run(analysis.run([area]))
+        paths = write_outputs(
+            out,
+            analysis.store,
+            pair,
+            opened,
+            area,
+            suggestion,
+            case_id=opened_case.case_id,
+        )
+    if as_json:
+        record = next(path for path in paths if path.suffix == ".json")
+        typer.echo(record.read_text())
+    else:
+        said = call_to_text(suggestion.call)
+        caution = f" ({suggestion.caution})" if suggestion.caution else ""
+        typer.echo(f"suggestion: {said}{caution}, from {suggestion.n_tiles} tiles")
+        typer.echo(json.dumps([str(path) for path in paths]))
+
+
+def find_case(path: Path) -> Case:
+    """Read a case from its manifest or from the folder that holds it."""
+    return case_of_folder(path) if path.is_dir() else read_case(path)
+
+
+def _region(text: str, slide_px: BoxPx) -> Region:
+    if not text:
+        return Region.from_box("slide", "Whole slide", slide_px)
+    try:
+        box = BoxPx.parse(text)
+    except ValueError as error:
+        raise UsageError(f"{error}.", "Give level-0 pixels.") from None
+    inside = box.intersect(slide_px)
+    if inside.is_empty:
+        raise UsageError(
+            f"The region {text} lies outside the slide {slide_px.shape}.",
+            "Give level-0 pixels of the H&E slide.",
+        )
+    return Region.from_box("region", "Region", inside)
