@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from napari_her2.core.geometry import BoxPx
 from napari_her2.core.records import Evidence, Provenance, Reader, Suggestion
@@ -13,6 +14,12 @@ from napari_her2.core.score import NotAssessable, Score
 from napari_her2.review import acts
 from napari_her2.review.events import ReasonCode, RegionKey
 from napari_her2.review.record import ReviewRecord
+
+# property tests must not fail because a machine is busy
+settings.register_profile(
+    "unhurried", deadline=None, suppress_health_check=[HealthCheck.too_slow]
+)
+settings.load_profile("unhurried")
 
 HE, IHC = ("he", "blake2b:aa"), ("ihc", "blake2b:bb")
 UTC_0 = datetime(2026, 5, 4, 3, 2, 1, 987654, tzinfo=UTC)

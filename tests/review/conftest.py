@@ -6,12 +6,19 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from napari_her2.core.geometry import BoxPx
 from napari_her2.core.records import Evidence, Provenance, Reader, Suggestion
 from napari_her2.core.score import Call, Score
 from napari_her2.review.events import RegionKey
 from napari_her2.review.record import ReviewRecord
+
+# property tests must not fail because a machine is busy
+settings.register_profile(
+    "unhurried", deadline=None, suppress_health_check=[HealthCheck.too_slow]
+)
+settings.load_profile("unhurried")
 
 SLIDES = (("he", "blake2b:aa"), ("ihc", "blake2b:bb"))
 

@@ -89,7 +89,7 @@ choices = st.tuples(
 )
 
 
-@settings(deadline=None, max_examples=150)
+@settings(max_examples=150)
 @given(st.lists(st.tuples(st.sampled_from(KEYS), choices), max_size=40))
 def test_any_sequence_of_acts_folds_to_a_legal_record(steps):
     events = []
@@ -135,7 +135,7 @@ def assert_legal(record):
             assert decision.reason
 
 
-@settings(deadline=None, max_examples=100)
+@settings(max_examples=100)
 @given(st.lists(st.tuples(st.sampled_from(KEYS), choices), max_size=25))
 def test_folding_a_prefix_and_going_on_is_folding_it_all(steps):
     events = []
@@ -156,7 +156,6 @@ def test_folding_a_prefix_and_going_on_is_folding_it_all(steps):
             assert record.decisions[: len(earlier)] == earlier
 
 
-@settings(deadline=None)
 @given(st.data())
 def test_whatever_a_journal_holds_can_be_folded(data):
     reader = READERS[0]
