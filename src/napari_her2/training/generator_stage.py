@@ -1,0 +1,120 @@
+"""Stage A: the H&E to IHC generator against a PatchGAN discriminator.
+
+Source: Pyramid Pix2Pix (arXiv 2204.11425): vanilla GAN loss, L1 between
+blurred images with weight 25, Adam with betas (.5, .999), constant and then
+linearly falling rate.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+import torch
+from numpy.random import Generator as Rng
+from numpy.typing import NDArray
+from torch import Tensor, nn
+from torch.optim import Adam, Optimizer
+
+from napari_her2.models.discriminator import PatchDiscriminator
+from napari_her2.models.generator import Generator, init_gan_weights
+from napari_her2.training.augment import Turn, to_tensor, vary_he
+from napari_her2.training.config import TrainingConfig
+from napari_her2.training.losses import gan_loss, pyramid_l1
+from napari_her2.training.progress import TrainStage
+from napari_her2.training.steps import set_rate
+from napari_her2.training.tiles import TileCache
+
+
+class GeneratorStage:
+    """Networks and optimisers of stage A.
+
+    Parameters
+    ----------
+    cache
+        Tiles.
+    tiles
+        Indices of those to train on.
+    config
+        Settings.
+    """
+
+    stage = TrainStage.GENERATOR
+
+    def __init__(
+        self, cache: TileCache, tiles: NDArray[np.intp], config: TrainingConfig
+    ) -> None:
+        self.cache, self.tiles, self.config = cache, tiles, config
+        self.n_steps = config.generator_steps
+        torch.manual_seed(config.seed)
+        self.generator = Generator(config.network).apply(init_gan_weights)
+        self.discriminator = PatchDiscriminator(config.network).apply(init_gan_weights)
+        for network in (self.generator, self.discriminator):
+            network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self._adam = {
+            name: Adam(module.parameters(), config.generator_rate, (0.5, 0.999))
+            for name, module in self.modules.items()
+        }
+
+    @property
+    def modules(self) -> Mapping[str, nn.Module]:
+        """Both networks."""
+        return {"generator": self.generator, "discriminator": self.discriminator}
+
+    @property
+    def optimizers(self) -> Mapping[str, Optimizer]:
+        """One Adam for each network."""
+        return self._adam
+
+    def step(self, step: int, rng: Rng) -> dict[str, float]:
+        """Update the discriminator, then the generator, on one batch."""
+        config = self.config
+        falling = min(1.0, 2 * (1 - step / self.n_steps))
+        for adam in self._adam.values():
+            set_rate(adam, config.generator_rate * falling)
+        source, real = self._batch(rng)
+        fake = self._translate(source)
+        loss_d = 0.5 * (
+            gan_loss(self._judge(source, fake.detach()), real=False)
+            + gan_loss(self._judge(source, real), real=True)
+        )
+        self._update("discriminator", loss_d)
+        # the discriminator only judges here: its gradients would be thrown away
+        self.discriminator.requires_grad_(False)
+        deceived = gan_loss(self._judge(source, fake), real=True)
+        self.discriminator.requires_grad_(True)
+        distance = pyramid_l1(fake, real, config.pyramid_scales)
+        self._update("generator", deceived + config.pyramid_weight * distance)
+        return {
+            "discriminator": loss_d.item(),
+            "gan": deceived.item(),
+            "pyramid_l1": distance.item(),
+        }
+
+    def _translate(self, source: Tensor) -> Tensor:
+        # bfloat16 takes a third of the time off a step; losses stay float32
+        with torch.autocast("cpu", torch.bfloat16):
+            image: Tensor = self.generator(source)
+        return image.float()
+
+    def _judge(self, source: Tensor, target: Tensor) -> Tensor:
+        with torch.autocast("cpu", torch.bfloat16):
+            logits: Tensor = self.discriminator(source, target)
+        return logits.float()
+
+    def _update(self, name: str, loss: Tensor) -> None:
+        self._adam[name].zero_grad(set_to_none=True)
+        loss.backward()
+        self._adam[name].step()
+
+    def _batch(self, rng: Rng) -> tuple[Tensor, Tensor]:
+        side = self.config.generator_crop_px
+        he, ihc = [], []
+        for index in rng.choice(self.tiles, self.config.generator_batch):
+            y, x = rng.integers(0, self.cache.he.shape[1] - side + 1, 2)
+            turn = Turn.draw(rng)
+            window = (index, slice(y, y + side), slice(x, x + side))
+            he.append(turn.apply(self.cache.he[window]))
+            ihc.append(turn.apply(self.cache.ihc[window]))
+        source = vary_he(to_tensor(he), rng)
+        return source * 2 - 1, to_tensor(ihc) * 2 - 1

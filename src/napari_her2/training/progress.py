@@ -1,0 +1,29 @@
+"""What training yields while it works; closing the generator stops it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+
+class TrainStage(StrEnum):
+    """The parts of a training run, in order."""
+
+    TILES = "tiles"
+    GENERATOR = "generator"
+    CLASSIFIER = "classifier"
+    SCORING = "scoring"
+
+
+@dataclass(frozen=True, slots=True)
+class TrainProgress:
+    """``step`` of ``n_steps`` (slides, steps or tiles) of a stage is done.
+
+    ``losses`` are the values of this step by name, empty where there are none.
+    """
+
+    stage: TrainStage
+    step: int
+    n_steps: int
+    losses: Mapping[str, float] = field(default_factory=dict)

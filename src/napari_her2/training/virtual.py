@@ -1,0 +1,194 @@
+"""Training tiles from virtual slides, labelled by the truth of their own cells."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Self
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.ndimage import map_coordinates
+
+from napari_her2.core.geometry import BoxPx, BoxUm
+from napari_her2.core.guideline import call_from_shares
+from napari_her2.core.score import Stain
+from napari_her2.phantom.cells import CellKind, Epithelium, shares_of
+from napari_her2.phantom.recipe import draw_recipe
+from napari_her2.phantom.slide import VirtualPair
+from napari_her2.phantom.terrain import Terrain
+from napari_her2.training.config import TrainingConfig
+from napari_her2.training.tiles import CLASSES, TrainingTile
+
+MIN_CELLS = 10
+"""A tile with fewer invasive cells holds too few to score: "no invasive tumour"."""
+
+_TUMOUR_CELLS = 60
+_TRIES = 6
+_REACH_UM = 20.0
+_KNOT_PX = 16
+_SLIDES_PER_SEED = 1_000_000
+_TEST_OFFSET = 500_000
+
+
+@dataclass(frozen=True, slots=True)
+class VirtualTiles:
+    """Tiles of virtual slide pairs, each slide drawn from its own seed.
+
+    The first tile of a slide lies anywhere, the others where there is tumour.
+    All strata are drawn equally often.
+
+    Parameters
+    ----------
+    first_seed, n_slides, tiles_per_slide
+        Which slides, and how many tiles of each.
+    core_px, halo_px, mpp
+        Geometry of a tile.
+    morphology_signal
+        How strongly H&E carries the HER2 level.
+    exact_alignment
+        Whether the IHC follows the true deformation or only its affine part,
+        which is what a reader's case has.
+    """
+
+    first_seed: int
+    n_slides: int
+    tiles_per_slide: int
+    core_px: int
+    halo_px: int
+    mpp: float
+    morphology_signal: float
+    exact_alignment: bool
+
+    @classmethod
+    def for_training(cls, config: TrainingConfig) -> Self:
+        """Return training and validation slides, aligned exactly."""
+        return cls(
+            config.seed * _SLIDES_PER_SEED,
+            config.n_slides + config.n_validation_slides,
+            config.tiles_per_slide,
+            config.train_core_px,
+            config.halo_px,
+            config.mpp,
+            config.morphology_signal,
+            exact_alignment=True,
+        )
+
+    @classmethod
+    def for_test(cls, config: TrainingConfig) -> Self:
+        """Return other slides in the bundle's geometry, aligned as in a case."""
+        return cls(
+            config.seed * _SLIDES_PER_SEED + _TEST_OFFSET,
+            config.n_test_slides,
+            config.tiles_per_slide,
+            config.core_px,
+            config.halo_px,
+            config.mpp,
+            config.morphology_signal,
+            exact_alignment=False,
+        )
+
+    @property
+    def tile_px(self) -> int:
+        """Side of a tile with its halo."""
+        return self.core_px + 2 * self.halo_px
+
+    def render(self, slide: int) -> Sequence[TrainingTile]:
+        """Return the tiles of one slide."""
+        seed = self.first_seed + slide
+        recipe = draw_recipe(
+            seed, morphology_signal=self.morphology_signal, mpp=self.mpp
+        )
+        pair = VirtualPair(recipe)
+        rng = np.random.default_rng((seed, 7))
+        return [
+            self._tile(pair, self._place(pair, rng, tumour=index > 0))
+            for index in range(self.tiles_per_slide)
+        ]
+
+    def _place(
+        self, pair: VirtualPair, rng: np.random.Generator, *, tumour: bool
+    ) -> BoxPx:
+        """Draw the core of a tile, in H&E pixels."""
+        height, width = pair.shape_px(Stain.HE)
+        for _ in range(_TRIES):
+            y = int(rng.integers(self.halo_px, height - self.core_px - self.halo_px))
+            x = int(rng.integers(self.halo_px, width - self.core_px - self.halo_px))
+            core = BoxPx(y, x, y + self.core_px, x + self.core_px)
+            if not tumour or len(_Cells(pair, core).pattern) >= _TUMOUR_CELLS:
+                break
+        return core
+
+    def _tile(self, pair: VirtualPair, core: BoxPx) -> TrainingTile:
+        tile = core.padded(self.halo_px)
+        cells = _Cells(pair, core)
+        half = self.core_px // 2
+        quarters = [
+            BoxPx(y, x, y + half, x + half)
+            for y in (core.y0, core.y0 + half)
+            for x in (core.x0, core.x0 + half)
+        ]
+        labels = [cells.label(box) for box in (core, *quarters)]
+        ihc = _aligned_ihc(pair, tile, exact=self.exact_alignment)
+        whole, a, b, c, d = labels
+        return TrainingTile(pair.render(Stain.HE, tile), ihc, (whole, a, b, c, d))
+
+
+class _Cells:
+    """The invasive cells of the IHC section over a box of the H&E slide."""
+
+    def __init__(self, pair: VirtualPair, box_px: BoxPx) -> None:
+        self._mpp = mpp = pair.recipe.mpp
+        box = box_px.to_um(mpp)
+        around = box_px.padded(math.ceil(_REACH_UM / mpp)).to_um(mpp)
+        terrain = Terrain(pair.recipe, around, pair.recipe.offset.depth_um)
+        cells = Epithelium(terrain, around, Stain.IHC)
+        mine = cells.kind == CellKind.INVASIVE
+        mine &= _inside(box, cells.y_um, cells.x_um)
+        self._y_um, self._x_um = cells.y_um[mine], cells.x_um[mine]
+        self.pattern = cells.her2().pattern[mine]
+
+    def label(self, box_px: BoxPx) -> int:
+        """Return the class of a box inside the first, by the guideline."""
+        pattern = self.pattern[_inside(box_px.to_um(self._mpp), self._y_um, self._x_um)]
+        if len(pattern) < MIN_CELLS:
+            return 0
+        return CLASSES.index(call_from_shares(shares_of(pattern)).score.value)
+
+
+def _inside(
+    box: BoxUm, y_um: NDArray[np.float64], x_um: NDArray[np.float64]
+) -> NDArray[np.bool_]:
+    return (y_um >= box.y0) & (y_um < box.y1) & (x_um >= box.x0) & (x_um < box.x1)
+
+
+def _aligned_ihc(pair: VirtualPair, tile: BoxPx, *, exact: bool) -> NDArray[np.uint8]:
+    """Render the IHC as the H&E tile sees it; white outside the slide."""
+    mpp = pair.recipe.mpp
+    sides = [np.arange(0, side + _KNOT_PX, _KNOT_PX) for side in tile.shape]
+    corner = np.array([tile.y0, tile.x0], float)
+    knots = (np.stack(np.meshgrid(*sides, indexing="ij"), -1) + corner) * mpp
+    mapped = (
+        pair.from_he_um(Stain.IHC, knots) if exact else pair.he_to_ihc_um.apply(knots)
+    )
+    steps = np.meshgrid(
+        *((np.arange(side) + 0.5) / _KNOT_PX for side in tile.shape), indexing="ij"
+    )
+    # from µm to pixel indices, whose centres lie at half pixels
+    y, x = (
+        map_coordinates(mapped[..., axis] / mpp, steps, order=1) - 0.5
+        for axis in (0, 1)
+    )
+    needed = BoxPx(
+        int(y.min()) - 1, int(x.min()) - 1, int(y.max()) + 3, int(x.max()) + 3
+    ).intersect(BoxPx.of_shape(pair.shape_px(Stain.IHC)))
+    if needed.is_empty:
+        return np.full((*tile.shape, 3), 255, np.uint8)
+    image = pair.render(Stain.IHC, needed).astype(np.float32)
+    where = np.stack([y - needed.y0, x - needed.x0])
+    channels = [
+        map_coordinates(image[..., c], where, order=1, cval=255.0) for c in range(3)
+    ]
+    sampled: NDArray[np.float32] = np.rint(np.stack(channels, -1))
+    return sampled.astype(np.uint8)

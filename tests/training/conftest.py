@@ -1,0 +1,70 @@
+from dataclasses import dataclass, replace
+
+import numpy as np
+import pytest
+
+from napari_her2.models.config import DEMO
+from napari_her2.training.config import TrainingConfig
+from napari_her2.training.tiles import CLASSES, TrainingTile
+
+TINY_NETWORK = replace(
+    DEMO,
+    generator_width=4,
+    discriminator_width=4,
+    shared_widths=(4, 4, 8, 8, 8),
+    feature_width=8,
+    attention_width=4,
+)
+
+
+@dataclass(frozen=True)
+class ColourTiles:
+    """Tiles whose IHC is the browner the higher their class."""
+
+    n_slides: int
+    core_px: int
+    tiles_per_slide: int = 2
+    halo_px: int = 64
+
+    @property
+    def tile_px(self) -> int:
+        return self.core_px + 2 * self.halo_px
+
+    def render(self, slide: int) -> list[TrainingTile]:
+        rng = np.random.default_rng(slide)
+        return [self._tile(rng, (slide + i) % len(CLASSES)) for i in range(2)]
+
+    def _tile(self, rng: np.random.Generator, label: int) -> TrainingTile:
+        shape = (self.tile_px, self.tile_px, 3)
+        he = rng.integers(150, 250, shape, dtype=np.uint8)
+        ihc = np.full(shape, (230 - 20 * label, 230 - 30 * label, 230 - 40 * label))
+        noisy = ihc + rng.integers(-5, 6, shape)
+        return TrainingTile(he, noisy.astype(np.uint8), (label,) * 5)
+
+
+@pytest.fixture
+def tiny_config() -> TrainingConfig:
+    return TrainingConfig(
+        n_slides=6,
+        n_validation_slides=1,
+        n_test_slides=3,
+        tiles_per_slide=2,
+        core_px=96,
+        train_core_px=64,
+        generator_steps=4,
+        generator_batch=2,
+        generator_crop_px=64,
+        classifier_steps=6,
+        classifier_batch=2,
+        checkpoint_steps=2,
+        processes=0,
+        network=TINY_NETWORK,
+    )
+
+
+@pytest.fixture
+def sources() -> dict[str, ColourTiles]:
+    return {
+        "train_source": ColourTiles(7, core_px=64),
+        "test_source": ColourTiles(3, core_px=96),
+    }

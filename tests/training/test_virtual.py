@@ -1,0 +1,51 @@
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from napari_her2.training.config import TrainingConfig
+from napari_her2.training.tiles import CLASSES
+from napari_her2.training.virtual import VirtualTiles
+
+CONFIG = TrainingConfig(train_core_px=128, core_px=128, tiles_per_slide=2)
+
+
+@pytest.fixture(scope="module")
+def tiles():
+    return VirtualTiles.for_training(CONFIG).render(0)
+
+
+def test_a_slide_gives_its_tiles_in_both_stains(tiles):
+    assert len(tiles) == 2
+    for tile in tiles:
+        assert tile.he.shape == tile.ihc.shape == (256, 256, 3)
+        assert tile.he.dtype == tile.ihc.dtype == np.uint8
+        assert all(0 <= label < len(CLASSES) for label in tile.labels)
+
+
+def test_the_ihc_lies_on_the_he(tiles):
+    """Tissue against glass must coincide better than when shifted by 30 px."""
+    he, ihc = (255.0 - getattr(tiles[1], stain).mean(2) for stain in ("he", "ihc"))
+
+    def agreement(shift: int) -> float:
+        return float(
+            np.corrcoef(he[:, shift:].ravel(), ihc[:, : 256 - shift].ravel())[0, 1]
+        )
+
+    assert agreement(0) > agreement(30)
+
+
+def test_training_and_test_slides_never_meet():
+    train, test = VirtualTiles.for_training(CONFIG), VirtualTiles.for_test(CONFIG)
+    seeds = range(train.first_seed, train.first_seed + train.n_slides)
+    assert test.first_seed not in seeds
+    assert train.exact_alignment
+    assert not test.exact_alignment
+    other = VirtualTiles.for_training(replace(CONFIG, seed=CONFIG.seed + 1))
+    assert other.first_seed > test.first_seed + test.n_slides
+
+
+def test_the_same_slide_comes_back(tiles):
+    again = VirtualTiles.for_training(CONFIG).render(0)
+    assert np.array_equal(again[1].ihc, tiles[1].ihc)
+    assert again[1].labels == tiles[1].labels
