@@ -99,19 +99,29 @@ def _level_index(slide: Slide) -> int:
 
 def tissue_of_image(image: NDArray[np.uint8]) -> NDArray[np.bool_]:
     """Return the tissue mask (H, W) of an RGB image (H, W, 3), 0–255."""
-    smooth = ndimage.uniform_filter(image.astype(np.float32), size=(3, 3, 1))
-    background = _background(smooth)
-    density = np.clip(-np.log10(np.maximum(smooth, 1) / background), 0, None)
-    total = density.sum(axis=2)
-    is_pen = density[..., 0] > _PEN_RED_SHARE * np.maximum(total, 0.3)
-    is_ink = is_pen | (smooth.max(axis=2) <= _BLACK)
+    # channel by channel: numpy is slow along an axis of three
+    red, green, blue = (
+        ndimage.uniform_filter(image[..., channel].astype(np.float32), 3)
+        for channel in range(3)
+    )
+    brightest = np.maximum(np.maximum(red, green), blue)
+    darkest = np.minimum(np.minimum(red, green), blue)
+    background = _background(red + green + blue, brightest, darkest, image)
+    density = [
+        np.maximum(-np.log10(np.maximum(channel, 1) / white), 0)
+        for channel, white in zip((red, green, blue), background, strict=True)
+    ]
+    total = density[0] + density[1] + density[2]
+    is_pen = density[0] > _PEN_RED_SHARE * np.maximum(total, 0.3)
+    is_ink = is_pen | (brightest <= _BLACK)
     noise = float(np.median(total[total < _SURE_DENSITY])) if total.min() < 0.1 else 0
     is_tissue = (total > max(_MIN_DENSITY, 2.5 * noise)) & ~is_ink
     is_tissue = ndimage.binary_opening(is_tissue)
     is_tissue |= ndimage.binary_closing(is_tissue, iterations=2) & ~is_ink
     # pale tissue counts where it hangs together with some that is certain, and
     # nothing is certain that is grey: an edge of glass, dust, a shadow
-    colour = density.max(axis=2) - density.min(axis=2)
+    colour = np.maximum(np.maximum(*density[:2]), density[2])
+    colour -= np.minimum(np.minimum(*density[:2]), density[2])
     labels, n_objects = ndimage.label(is_tissue)
     is_sure = is_tissue & (total > _SURE_DENSITY) & (colour > _MIN_COLOUR * total)
     sure_px = np.bincount(labels[is_sure], minlength=n_objects + 1)
@@ -122,19 +132,27 @@ def tissue_of_image(image: NDArray[np.uint8]) -> NDArray[np.bool_]:
     return np.asarray(is_object[labels], bool)
 
 
-def _background(image: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Return the commonest bright colour, or near white where none is bright."""
-    pixels = image.reshape(-1, 3)
-    low = pixels.min(axis=1)
+def _background(
+    brightness: NDArray[np.float32],
+    brightest: NDArray[np.float32],
+    darkest: NDArray[np.float32],
+    image: NDArray[np.uint8],
+) -> tuple[float, float, float]:
+    """Return the commonest bright colour, or near white where none is bright.
+
+    ``brightness`` is the sum of the three smoothed channels, the two after it
+    their largest and smallest.
+    """
     # glass is bright and nearly neutral; pale tissue is neither
-    is_glass = (low > _MIN_BRIGHTNESS) & (pixels.max(axis=1) - low < 40)
-    glass = pixels[is_glass]
-    if len(glass) < 0.01 * len(pixels):
-        return np.array([240, 240, 240], np.float32)
-    brightness = np.histogram(glass.sum(axis=1), bins=64, range=(450, 766))
-    counts = ndimage.uniform_filter1d(brightness[0].astype(float), 3)
+    is_glass = (darkest > _MIN_BRIGHTNESS) & (brightest - darkest < 40)
+    if is_glass.mean() < 0.01:
+        return (240.0, 240.0, 240.0)
+    counts, edges = np.histogram(brightness[is_glass], bins=64, range=(450, 766))
+    counts = ndimage.uniform_filter1d(counts.astype(float), 3)
     # among peaks of weight the brightest: glass is lighter than any section
     peak = np.flatnonzero(counts >= 0.25 * counts.max())[-1]
-    low_edge, high_edge = brightness[1][max(peak - 2, 0)], brightness[1][peak + 1]
-    near = (glass.sum(axis=1) >= low_edge) & (glass.sum(axis=1) <= high_edge)
-    return np.asarray(np.median(glass[near], axis=0), np.float32)
+    is_glass &= (brightness >= edges[max(peak - 2, 0)]) & (
+        brightness <= edges[peak + 1]
+    )
+    red, green, blue = np.median(image[is_glass], axis=0).tolist()
+    return red, green, blue
