@@ -16,9 +16,9 @@ _PASS_VARIANCE = 0.5
 
 
 def blur_passes(staining: Staining, mpp: float) -> int:
-    """How many three-tap passes the widest blur takes; also its halo in px."""
+    """How many three-tap passes blur and sharpening take; also their halo in px."""
     widest = (staining.blur_um**2 + staining.defocus_um**2) / mpp**2
-    return max(1, math.ceil(widest / _PASS_VARIANCE))
+    return max(1, math.ceil(widest / _PASS_VARIANCE)) + 1
 
 
 def transmit(staining: Staining, h: Floats32, second: Floats32) -> Floats32:
@@ -35,11 +35,11 @@ def transmit(staining: Staining, h: Floats32, second: Floats32) -> Floats32:
 
 
 def blur(light: Floats32, staining: Staining, mpp: float, focus: Floats32) -> Floats32:
-    """Blur by the optics and by defocus; loses one pixel per pass on every side.
+    """Blur by optics and defocus, then sharpen; loses a pixel per pass and side.
 
     ``focus`` (h, w) is the defocus of each pixel relative to the recipe's.
     """
-    passes = blur_passes(staining, mpp)
+    passes = blur_passes(staining, mpp) - 1
     variance = np.minimum(focus * focus, 1) * np.float32(
         (staining.defocus_um / mpp) ** 2
     )
@@ -47,11 +47,17 @@ def blur(light: Floats32, staining: Staining, mpp: float, focus: Floats32) -> Fl
     side = (variance * np.float32(0.5 / passes))[..., None]
     for step in range(passes):
         rim = side[step : -step or None, step : -step or None]
-        k = rim[1:-1]
-        light = light[1:-1] + k * (light[:-2] + light[2:] - 2 * light[1:-1])
-        k = rim[1:-1, 1:-1]
-        light = light[:, 1:-1] + k * (light[:, :-2] + light[:, 2:] - 2 * light[:, 1:-1])
-    return light
+        light = _three_taps(light, rim[1:-1], rim[1:-1, 1:-1])
+    k = np.float32(-0.5 * staining.sharpening)
+    return _three_taps(light, k, k)
+
+
+def _three_taps(
+    light: Floats32, down: Floats32 | np.float32, along: Floats32 | np.float32
+) -> Floats32:
+    """Mix each pixel with its neighbours down and along; a negative share sharpens."""
+    light = light[1:-1] + down * (light[:-2] + light[2:] - 2 * light[1:-1])
+    return light[:, 1:-1] + along * (light[:, :-2] + light[:, 2:] - 2 * light[:, 1:-1])
 
 
 def record(
@@ -60,7 +66,8 @@ def record(
     """Add illumination of the scan strips and sensor noise, round to 8 bits."""
     across = (np.arange(box.x0, box.x1) % _STRIP_PX) / _STRIP_PX * 2 - 1
     shade = 1 - staining.vignetting * across**2
-    light = light * shade.astype(np.float32)[None, :, None]
+    # sharpening may undershoot beside a dark edge
+    light = np.maximum(light, 0) * shade.astype(np.float32)[None, :, None]
     noise = sensor_noise(seed, box.y0, box.x0, box.shape)
     # shot noise grows with the root of the light
     noise *= np.sqrt(light * np.float32(1 / 255)) * np.float32(staining.noise_grey)

@@ -87,7 +87,11 @@ class Membranes:
 
 @dataclass(frozen=True, slots=True)
 class Staining:
-    """Dyes and scanner of one slide; optical densities are base 10."""
+    """Dyes and scanner of one slide; optical densities are base 10.
+
+    ``second`` is eosin or DAB. ``grain`` is the relative unevenness of dye at the
+    scale of half a micrometre, ``sharpening`` the scanner's own (0 is none).
+    """
 
     haematoxylin: Vector
     second: Vector
@@ -97,6 +101,8 @@ class Staining:
     unevenness: float
     white: Vector
     blur_um: float
+    sharpening: float
+    grain: float
     defocus_um: float
     noise_grey: float
     vignetting: float
@@ -327,7 +333,7 @@ def _draw(
         architecture=architecture,
         cytology=cytology,
         membranes=membranes,
-        he=_draw_staining(rng, EOSIN, (0.5, 0.85), (0.4, 0.62)),
+        he=_draw_staining(rng, EOSIN, (0.55, 0.95), (0.45, 0.75)),
         ihc=_draw_staining(rng, DAB, (0.2, 0.42), (0.85, 1.15)),
         offset=_draw_offset(rng, section, min(size_um)),
     )
@@ -352,8 +358,10 @@ def _draw_staining(
         background_od=float(rng.uniform(0.005, 0.03)),
         unevenness=float(rng.uniform(0.05, 0.15)),
         white=tuple(float(value) for value in np.clip(white, 225, 252)),  # type: ignore[arg-type]
-        blur_um=float(rng.uniform(0.2, 0.32)),
-        defocus_um=float(rng.uniform(0.1, 0.5)),
+        blur_um=float(rng.uniform(0.16, 0.26)),
+        sharpening=float(rng.uniform(0.0, 0.25)),
+        grain=float(rng.uniform(0.06, 0.18)),
+        defocus_um=float(rng.uniform(0.05, 0.3)),
         noise_grey=float(rng.uniform(0.8, 2.0)),
         vignetting=float(rng.uniform(0.0, 0.02)),
     )

@@ -19,6 +19,7 @@ from napari_her2.phantom.deformation import SectionTransform
 from napari_her2.phantom.ducts import DuctKind
 from napari_her2.phantom.glands import paint_duct
 from napari_her2.phantom.ground import Ground
+from napari_her2.phantom.noise import look_up, smooth_texture
 from napari_her2.phantom.recipe import PhantomRecipe, Staining
 from napari_her2.phantom.stroma import (
     find_fat,
@@ -212,6 +213,9 @@ def _paint(
             near |= ground.duct > 0
         paint_carcinoma(ground, cells, np.flatnonzero(near & tissue))
     strength = 1 + staining.unevenness * np.clip(ground.field("thick"), -2, 2)
+    y32, x32 = ground.y_um.astype(np.float32), ground.x_um.astype(np.float32)
+    speck = look_up(smooth_texture(3.0, 9), y32 * 5.5, x32 * 5.5)
+    strength *= 1 + np.float32(staining.grain) * np.clip(speck, -2.5, 2.5)
     ground.h *= strength * np.float32(staining.nuclear_od)
     ground.second *= strength * np.float32(staining.second_od)
     shape = y_um.shape
