@@ -186,6 +186,30 @@ def test_a_damaged_tile_shows_when_it_is_read(tiff, noise):
         assert slide.levels[0][:, 64:].any()
 
 
+@pytest.mark.parametrize("codec", ["jpeg", "jpeg2000"])
+def test_a_tile_that_announces_more_than_it_is(tiff, noise, codec):
+    path = tiff(noise(256, 256), tile=(256, 256), compression=codec)
+    data = bytearray(path.read_bytes())
+    if codec == "jpeg":
+        at = data.index(b"\xff\xc0")
+        data[at + 5 : at + 9] = b"\xff\xff\xff\xff"
+    else:
+        at = data.index(b"\xff\x4f\xff\x51")
+        data[at + 8 : at + 16] = b"\0\x01\0\0" * 2
+    path.write_bytes(data)
+    refused(path, "block 0 is damaged .it announces 429")
+
+
+def test_a_huge_image_without_small_levels(tmp_path):
+    path = tmp_path / "a.tif"
+    tiles = iter([np.zeros((1024, 1024, 3), np.uint8), *[None] * (64 * 64 - 1)])
+    tifffile.imwrite(
+        path, tiles, shape=(65536, 65536, 3), dtype="uint8", tile=(1024, 1024),
+        photometric="rgb", metadata=None, compression="zlib",
+    )  # fmt: skip
+    refused(path, "lacks small levels")
+
+
 @pytest.mark.parametrize(
     ("image", "options", "problem"),
     [

@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_her2.core.errors import SlideError
+from napari_her2.slides.codestream import JPEG_FRAMES
 from napari_her2.slides.fingerprint import fingerprint_file
 from napari_her2.slides.scale import square_mpp
 from napari_her2.slides.shared_file import SharedFile
@@ -26,7 +27,6 @@ MAX_FLAT_PX: Final = 400_000_000
 MAX_FILE_BYTES: Final = 1 << 30
 _BLOCK_PX: Final = 512
 _PNG_MODES: Final = {0: "grey", 2: "RGB", 3: "palette", 4: "grey", 6: "RGBA"}
-_JPEG_FRAMES: Final = set(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,7 +149,7 @@ def _jpeg_header(data: bytes) -> _Header:
             continue
         (length,) = struct.unpack_from(">H", data, at + 2)
         body = data[at + 4 : at + 2 + length]
-        if marker in _JPEG_FRAMES:
+        if marker in JPEG_FRAMES:
             frame = struct.unpack_from(">BHHB", body)
         elif marker == 0xE0 and body[:5] == b"JFIF\0":
             unit, x, y = struct.unpack_from(">BHH", body, 7)

@@ -8,7 +8,7 @@ from __future__ import annotations
 import copy
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import Final, Self
 
 from napari_her2.core.errors import SlideError, UsageError
 from napari_her2.core.score import Stain
@@ -19,6 +19,9 @@ from napari_her2.slides.halving import LAST_LEVEL_PX
 from napari_her2.slides.level import Level
 from napari_her2.slides.scale import MAX_MPP, MIN_MPP, plausible_mpp
 from napari_her2.slides.source import SlideSource
+
+MAX_PX_TO_BUILD_ON: Final = 1 << 30
+"""The first view of a slide reads all of the level that others are built on."""
 
 
 class Slide:
@@ -46,6 +49,13 @@ class Slide:
         self._cache = BlockCache()
         self._scratch = BlockScratch()
         levels = [Level(blocks, self._cache) for blocks in source.levels]
+        if levels[-1].shape[0] * levels[-1].shape[1] > MAX_PX_TO_BUILD_ON:
+            height, width, _ = levels[-1].shape
+            raise SlideError(
+                path,
+                f"it lacks small levels below {width} × {height} px.",
+                "Save it as a pyramidal TIFF.",
+            )
         while max(levels[-1].shape) > LAST_LEVEL_PX:
             blocks = HalvedBlocks(levels[-1], len(levels), self._scratch)
             levels.append(Level(blocks, self._cache))
@@ -132,7 +142,12 @@ def open_slide(path: Path | str, *, stain: Stain | None = None) -> Slide:
         If it cannot be read, is no RGB slide, or is not that stain.
     """
     path = Path(path)
-    slide = Slide(path, open_source(path))
+    source = open_source(path)
+    try:
+        slide = Slide(path, source)
+    except BaseException:
+        source.close()
+        raise
     try:
         if stain is not None:
             from napari_her2.slides.stain_check import check_stain

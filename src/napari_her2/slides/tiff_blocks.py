@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_her2.core.errors import SlideError
+from napari_her2.slides.codestream import announced_px
 from napari_her2.slides.shared_file import SharedFile
 
 MAX_SIDE_PX: Final = 1 << 20
@@ -99,6 +100,9 @@ class TiffBlocks:
         if size == 0:
             return None
         data = self._file.read(int(self.offsets[index]), size)
+        announced = announced_px(data)
+        if announced is not None and announced > 4 * math.prod(self.block_px):
+            raise self._bad_block(index, f"it announces {announced} pixels")
         try:
             segment: NDArray[np.uint8] = self._decode(data, index, **self._args)[0][0]
         except MemoryError as error:
