@@ -148,6 +148,14 @@ def test_a_listed_file_of_an_unknown_kind_is_refused(bundle):
         load_bundle(bundle.path)
 
 
+def test_a_header_length_that_looks_like_a_pickle_is_none(bundle):
+    header = b'{"a":{"dtype":"F32","shape":[1],"data_offsets":[0,4]}}'.ljust(0x280)
+    content = (0x280).to_bytes(8, "little") + header + bytes(4)
+    assert content.startswith(b"\x80\x02")
+    _replace_file(bundle, "generator.safetensors", content)
+    assert load_bundle(bundle.path)
+
+
 def test_weights_that_are_not_finite_are_refused(bundle, tmp_path):
     save_file({"a": torch.tensor([1.0, float("nan")])}, tmp_path / "nan")
     content = (tmp_path / "nan").read_bytes()

@@ -52,9 +52,9 @@ class TrainingConfig:
     """
 
     seed: int = 1
-    n_slides: int = 200
-    n_validation_slides: int = 16
-    n_test_slides: int = 60
+    n_slides: int = 120
+    n_validation_slides: int = 8
+    n_test_slides: int = 36
     tiles_per_slide: int = 4
     morphology_signal: float = 0.5
     mpp: float = 0.5
@@ -62,14 +62,14 @@ class TrainingConfig:
     halo_px: int = 64
     train_core_px: int = 512
     jitter_um: float = 10.0
-    generator_steps: int = 1600
-    generator_batch: int = 4
-    generator_crop_px: int = 256
+    generator_steps: int = 1200
+    generator_batch: int = 2
+    generator_crop_px: int = 192
     generator_rate: float = 4e-4
     pyramid_weight: float = 25.0
     pyramid_scales: tuple[int, ...] = (0, 1)
-    classifier_steps: int = 2000
-    classifier_batch: int = 4
+    classifier_steps: int = 1000
+    classifier_batch: int = 2
     classifier_rate: float = 1e-3
     weight_decay: float = 1e-4
     quarters_share: float = 0.5
