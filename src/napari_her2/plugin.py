@@ -1,0 +1,144 @@
+"""What ``napari.yaml`` names: reader, sample data, docks and commands."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import napari
+from napari.viewer import current_viewer
+from qtpy.QtCore import QTimer
+
+from napari_her2.app.resources import sample_case_path
+from napari_her2.app.run_plan import RunTarget
+from napari_her2.slides.case import MANIFEST_SUFFIX, read_case
+from napari_her2.slides.pair import open_pair
+from napari_her2.viewer.desk import Desk, desk_of
+from napari_her2.viewer.slide_layers import LayerTuple, slide_layers
+from napari_her2.widgets.assist_dock import AssistDock
+from napari_her2.widgets.case_dock import CaseDock
+from napari_her2.widgets.compare_dock import CompareDock
+from napari_her2.widgets.review_dock import ReviewDock
+from napari_her2.widgets.workspace import open_workspace
+
+_NO_LAYERS: list[Any] = [(None,)]
+"""What napari takes for "read, and nothing to add": a notice says why."""
+
+ReadLayers = Callable[[Any], list[Any]]
+
+
+class Case(CaseDock):
+    """The Case dock of a napari viewer."""
+
+    def __init__(self, napari_viewer: Any) -> None:
+        super().__init__(desk_of(napari_viewer))
+
+
+class Assist(AssistDock):
+    """The Assist dock of a napari viewer."""
+
+    def __init__(self, napari_viewer: Any) -> None:
+        super().__init__(_desk_with_model(napari_viewer))
+
+
+class Review(ReviewDock):
+    """The Review dock of a napari viewer."""
+
+    def __init__(self, napari_viewer: Any) -> None:
+        super().__init__(desk_of(napari_viewer))
+
+
+class Compare(CompareDock):
+    """The Compare dock of a napari viewer."""
+
+    def __init__(self, napari_viewer: Any) -> None:
+        super().__init__(desk_of(napari_viewer))
+
+
+def get_reader(path: str | Sequence[str]) -> ReadLayers | None:
+    """Return a reader for one case manifest, None for anything else."""
+    if isinstance(path, str) and path.endswith(MANIFEST_SUFFIX):
+        return read_layers
+    return None
+
+
+def read_layers(path: str) -> list[Any]:
+    """Open a case in the session of the current viewer; return its layers."""
+    viewer = current_viewer()
+    if viewer is None:
+        case = read_case(path)
+        return list(slide_layers(open_pair(case), case.case_id))
+    desk = desk_of(viewer)
+    with desk.stage.slides_added_elsewhere():
+        desk.open_paths([Path(path)])
+    return _layers_of(desk) or _NO_LAYERS
+
+
+def sample_data() -> list[Any]:
+    """Open the virtual sample case."""
+    return read_layers(str(sample_case_path()))
+
+
+def open_review_workspace(viewer: napari.Viewer) -> None:
+    """Open all docks in the layout for reading."""
+    open_workspace(viewer)
+
+
+def run_on_view(viewer: napari.Viewer) -> None:
+    """Run the AI on what the main canvas shows."""
+    _desk_with_model(viewer).run(RunTarget.VIEW)
+
+
+def run_on_regions(viewer: napari.Viewer) -> None:
+    """Run the AI on the regions the reader drew."""
+    _desk_with_model(viewer).run(RunTarget.REGIONS)
+
+
+def run_on_slide(viewer: napari.Viewer) -> None:
+    """Run the AI on the whole slide."""
+    _desk_with_model(viewer).run(RunTarget.SLIDE)
+
+
+def cancel_run(viewer: napari.Viewer) -> None:
+    """Stop the run; tiles that are done stay."""
+    desk_of(viewer).runner.cancel()
+
+
+def draw_region(viewer: napari.Viewer) -> None:
+    """Let the reader drag a new region."""
+    desk_of(viewer).stage.draw_rectangle()
+
+
+def blink_synthetic(viewer: napari.Viewer) -> None:
+    """Show or hide the synthetic IHC."""
+    desk_of(viewer).stage.blink()
+
+
+def open_window(paths: Sequence[Path] = ()) -> None:
+    """Open napari with the review workspace and run until it is closed.
+
+    Parameters
+    ----------
+    paths
+        A case manifest or its folder, or an H&E slide and an IHC slide.
+    """
+    viewer = napari.Viewer(title="napari-her2")
+    open_workspace(viewer)
+    # fit the slide to the canvas once the window has its final size
+    QTimer.singleShot(0, partial(desk_of(viewer).open_paths, list(paths)))
+    napari.run()
+
+
+def _desk_with_model(viewer: Any) -> Desk:
+    desk = desk_of(viewer)
+    desk.load_demo_bundle()
+    return desk
+
+
+def _layers_of(desk: Desk) -> list[LayerTuple]:
+    state = desk.session.state
+    if state.pair is None or state.case is None:
+        return []
+    return slide_layers(state.pair, state.case.case_id)

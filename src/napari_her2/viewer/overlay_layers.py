@@ -1,0 +1,157 @@
+"""Layers over the result store of a run; the store is the truth, they only show.
+
+Contrast limits are fixed by what a value means, so the same colour says the same
+thing on every slide.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from napari_her2.inference.result import TileState
+from napari_her2.inference.store import ResultStore
+from napari_her2.viewer.frame import outline
+from napari_her2.viewer.palette import (
+    ATTENTION_STOPS,
+    BRANCH_STOPS,
+    SYNTHETIC,
+    ramp_colormap,
+    score_colormap,
+)
+from napari_her2.viewer.placement import Placement
+from napari_her2.viewer.roles import Role, tag
+
+SYNTHETIC_NAME = "SYNTHETIC IHC (not a stain)"
+
+
+@dataclass(frozen=True, slots=True)
+class Overlay:
+    """How one overlay is called, explained and drawn at first."""
+
+    role: Role
+    name: str
+    explanation: str
+    is_visible: bool = False
+    opacity: float = 0.6
+
+
+OVERLAYS = (
+    Overlay(
+        Role.SYNTHETIC_IHC,
+        SYNTHETIC_NAME,
+        "IHC computed from the H&E. No antibody touched this tissue.",
+        is_visible=True,
+        opacity=1.0,
+    ),
+    Overlay(
+        Role.SCORE_MAP,
+        "AI score per tile",
+        "Most probable score of each tile; shown where it was revealed to you.",
+    ),
+    Overlay(
+        Role.ATTENTION,
+        "Channel attention",
+        "Strongest channels of the attention module. Where the model looked, "
+        "not where HER2 is.",
+    ),
+    Overlay(
+        Role.BRANCH_SHARE,
+        "H&E / IHC share",
+        "Which branch of the network a tile's result rests on.",
+    ),
+)
+
+
+def overlay_arguments(
+    role: Role, store: ResultStore, placement: Placement
+) -> dict[str, Any]:
+    """Return the fixed layer arguments of one overlay (all but its data)."""
+    kinds: dict[Role, Callable[[], dict[str, Any]]] = {
+        Role.SYNTHETIC_IHC: lambda: {
+            "rgb": True,
+            "multiscale": True,
+            **placement.image(store.grid.model_mpp),
+        },
+        Role.SCORE_MAP: lambda: {
+            "colormap": score_colormap(),
+            "contrast_limits": (-0.5, 4.5),
+            "interpolation2d": "nearest",
+            **placement.image(store.map_mpp("probabilities")),
+        },
+        Role.ATTENTION: lambda: {
+            "colormap": ramp_colormap("attention", ATTENTION_STOPS),
+            "contrast_limits": (0.0, 1.0),
+            "interpolation2d": "linear",
+            **placement.image(store.map_mpp("attention")),
+        },
+        Role.BRANCH_SHARE: lambda: {
+            "colormap": ramp_colormap("branch share", BRANCH_STOPS),
+            "contrast_limits": (0.0, 1.0),
+            "interpolation2d": "nearest",
+            **placement.image(store.map_mpp("branch_share")),
+        },
+    }
+    return kinds[role]()
+
+
+def add_overlay(
+    viewer: Any,
+    overlay: Overlay,
+    data: Any,
+    arguments: dict[str, Any],
+    case_id: str,
+    run_id: str,
+) -> Any:
+    """Add one overlay on top of a viewer's layers and return its layer."""
+    layer = viewer.add_image(
+        data,
+        name=overlay.name,
+        visible=overlay.is_visible,
+        opacity=overlay.opacity,
+        blending="translucent",
+        metadata=tag(overlay.role, case_id, run_id),
+        **arguments,
+    )
+    if overlay.role is Role.SYNTHETIC_IHC:
+        # the border is out of sight when the view lies inside a tile
+        mark = layer.name_overlay
+        mark.position, mark.font_size = "top_left", 10
+        mark.color, mark.box_color = "white", SYNTHETIC
+        mark.visible = True
+    elif overlay.role is not Role.SCORE_MAP:
+        layer.colorbar.visible = True
+    return layer
+
+
+def frame_data(store: ResultStore) -> NDArray[np.float64]:
+    """Return the outline of all tiles with synthetic pixels, level-0 pixels."""
+    grid = store.grid
+    return outline(
+        store.state >= TileState.BOTH,
+        np.asarray(grid.row_edges),
+        np.asarray(grid.col_edges),
+    )
+
+
+def add_frame(
+    viewer: Any,
+    data: NDArray[np.float64],
+    placement: Placement,
+    case_id: str,
+    run_id: str,
+) -> Any:
+    """Add the border around the synthetic pixels and return its layer."""
+    return viewer.add_vectors(
+        data,
+        name="Border of the synthetic IHC",
+        edge_color=SYNTHETIC,
+        vector_style="line",
+        opacity=1.0,
+        metadata=tag(Role.SYNTHETIC_FRAME, case_id, run_id),
+        **placement.outline(),
+    )

@@ -1,0 +1,51 @@
+"""Colours with one meaning each, the same in layers, legends and docks.
+
+Score colours are five steps of ColorBrewer's RdYlBu, which stay apart under the
+common colour-vision deficiencies. Magenta means synthetic and nothing else.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from napari_her2.core.score import Score
+
+SYNTHETIC = "#ff3fb4"
+ACCENT = "#3d9be9"
+REGION = "#12b886"
+GLASS = "#ececef"
+"""Canvas around a slide: light as the glass, so that the eye need not adapt."""
+
+SCORE_COLORS: dict[Score, str] = {
+    Score.ZERO: "#4575b4",
+    Score.ULTRALOW: "#91bfdb",
+    Score.ONE: "#fee090",
+    Score.TWO: "#fc8d59",
+    Score.THREE: "#d73027",
+}
+
+ATTENTION_STOPS = ("#1b0c41", "#781c6d", "#cf4446", "#fb9b06", "#fcffa4")
+"""Dark (no activation) to pale yellow (strong), after matplotlib's inferno."""
+
+BRANCH_STOPS = ("#b35806", "#f7f7f7", "#7b5aa6")
+"""Brown (all from the IHC branch) over white to violet (all from H&E)."""
+
+
+def score_colormap() -> Any:
+    """Return five flat steps; NaN, where no tile was scored, is transparent."""
+    from napari.utils.colormaps import Colormap
+
+    edges = [step / len(SCORE_COLORS) for step in range(len(SCORE_COLORS) + 1)]
+    return Colormap(
+        list(SCORE_COLORS.values()),
+        controls=edges,
+        interpolation="zero",
+        name="HER2 score",
+    )
+
+
+def ramp_colormap(name: str, stops: tuple[str, ...]) -> Any:
+    """Return a smooth colour map through evenly spaced stops."""
+    from napari.utils.colormaps import Colormap
+
+    return Colormap(list(stops), name=name)

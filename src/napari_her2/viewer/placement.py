@@ -1,0 +1,76 @@
+"""Where a layer lies: world coordinates are µm from the corner of the reference.
+
+napari puts the centre of data pixel 0 at 0, so a half pixel is added to each
+image layer. That keeps a slide, a tile map of 352 µm pixels and a region drawn
+in level-0 pixels exactly on each other.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from napari_her2.core.score import Stain
+from napari_her2.slides.pair import SlidePair
+
+STAND_IN_MPP = 1.0
+"""Drawn µm/px while the scale is unknown; never used to compute anything."""
+
+
+@dataclass(frozen=True, slots=True)
+class Placement:
+    """The scales a case is drawn with.
+
+    ``reference_mpp`` and ``ihc_mpp`` are µm per level-0 pixel of the reference
+    slide and of the IHC slide; ``is_measured`` is False while one of them is a
+    stand-in, and the world then counts in pixels.
+    """
+
+    reference_mpp: float
+    ihc_mpp: float
+    is_measured: bool
+
+    @property
+    def units(self) -> tuple[str, str]:
+        """Unit of both axes, the same for every layer of the case."""
+        unit = "um" if self.is_measured else "pixel"
+        return unit, unit
+
+    def image(self, pixel_um: float) -> dict[str, Any]:
+        """Return layer arguments for square pixels that start at the corner."""
+        half = pixel_um / 2
+        return {
+            "scale": (pixel_um, pixel_um),
+            "translate": (half, half),
+            "units": self.units,
+        }
+
+    def outline(self) -> dict[str, Any]:
+        """Return layer arguments for corner-based level-0 pixels (shapes)."""
+        return {
+            "scale": (self.reference_mpp, self.reference_mpp),
+            "units": self.units,
+        }
+
+
+def placement_of(pair: SlidePair) -> Placement:
+    """Return the scales to draw a pair with."""
+    slides = [slide for slide in (pair.he, pair.ihc) if slide is not None]
+    is_measured = all(slide.mpp is not None for slide in slides)
+    reference = pair.reference.mpp or STAND_IN_MPP
+    ihc = (pair.ihc.mpp if pair.ihc is not None else None) or reference
+    return Placement(reference, ihc, is_measured)
+
+
+def slide_to_world(pair: SlidePair, stain: Stain) -> NDArray[np.float64]:
+    """Return the (3, 3) matrix from a slide's own µm to the world's µm.
+
+    The world is the H&E slide where there is one; an IHC slide is carried there
+    by the inverse of ``he_to_ihc_um``.
+    """
+    if stain is Stain.HE or pair.he is None:
+        return np.eye(3)
+    return pair.he_to_ihc_um.inverse().matrix

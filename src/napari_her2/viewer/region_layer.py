@@ -1,0 +1,189 @@
+"""Regions as a Shapes layer.
+
+The list of regions lives in the session; the layer is a view of it that also
+lets the reader draw.
+"""
+
+from __future__ import annotations
+
+import math
+import uuid
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from napari_her2.core.geometry import BoxPx
+from napari_her2.core.region import Region
+from napari_her2.viewer.palette import REGION
+from napari_her2.viewer.placement import Placement
+from napari_her2.viewer.roles import Role, tag
+
+ID_COLUMN = "region_id"
+ELLIPSE_CORNERS = 48
+SQUARE_MM_UM = 1000.0
+_DONE = ("added", "changed", "removed")
+
+
+class RegionLayer:
+    """Keeps one Shapes layer and a list of regions equal.
+
+    Parameters
+    ----------
+    viewer
+        Where the layer is added.
+    placement, case_id
+        Scale of the case and its name.
+    on_drawn
+        Called with all regions after the reader drew, moved or removed one.
+    on_refused
+        Called with a sentence when a shape cannot be a region.
+    """
+
+    def __init__(
+        self,
+        viewer: Any,
+        placement: Placement,
+        case_id: str,
+        on_drawn: Callable[[tuple[Region, ...]], None],
+        on_refused: Callable[[str], None],
+    ) -> None:
+        self._on_drawn = on_drawn
+        self._on_refused = on_refused
+        self._regions: tuple[Region, ...] = ()
+        self._is_drawing_state = False
+        self.layer = viewer.add_shapes(
+            ndim=2,
+            name="Regions",
+            edge_color=REGION,
+            face_color="transparent",
+            metadata=tag(Role.REGIONS, case_id),
+            **placement.outline(),
+        )
+        self.layer.features = {ID_COLUMN: np.array([], dtype=object)}
+        self.layer.feature_defaults = {ID_COLUMN: [""]}
+        self.layer.events.data.connect(self._on_data)
+
+    def close(self) -> None:
+        """Stop following the layer."""
+        self.layer.events.data.disconnect(self._on_data)
+
+    def start_rectangle(self) -> None:
+        """Let the next drag on the canvas draw a rectangle."""
+        self.layer.visible = True
+        self.layer.mode = "add_rectangle"
+
+    def show(self, regions: tuple[Region, ...]) -> None:
+        """Draw the session's regions, unless the layer shows them already."""
+        self._regions = regions
+        if self._is_drawing_state or self._shows(regions):
+            return
+        self._is_drawing_state = True
+        try:
+            self.layer.selected_data = set()
+            self.layer.data = []
+            if regions:
+                self.layer.add(
+                    [np.array(region.vertices_yx) for region in regions],
+                    shape_type=[_shape_type(region) for region in regions],
+                )
+            self._write_ids(regions)
+        finally:
+            self._is_drawing_state = False
+
+    def _shows(self, regions: tuple[Region, ...]) -> bool:
+        ids = self._ids()
+        return (
+            len(ids) == len(regions)
+            and all(a == b.region_id for a, b in zip(ids, regions, strict=True))
+            and all(
+                np.array_equal(outline, region.vertices_yx)
+                for outline, region in zip(self._outlines(), regions, strict=True)
+            )
+        )
+
+    def _on_data(self, event: Any) -> None:
+        if self._is_drawing_state or str(event.action) not in _DONE:
+            return
+        self._is_drawing_state = True
+        try:
+            regions = self._read()
+            self._write_ids(regions)
+        finally:
+            self._is_drawing_state = False
+        if regions != self._regions:
+            self._on_drawn(regions)
+
+    def _read(self) -> tuple[Region, ...]:
+        """Turn the shapes into regions, giving new ones a name."""
+        before = {region.region_id: region for region in self._regions}
+        regions: list[Region] = []
+        taken: set[str] = set()
+        names = {region.name for region in self._regions}
+        for region_id, outline in zip(self._ids(), self._outlines(), strict=True):
+            known = before.get(region_id) if region_id not in taken else None
+            identity = known.region_id if known else new_region_id()
+            name = known.name if known else next_name(names)
+            try:
+                regions.append(Region.from_points(identity, name, outline.tolist()))
+            except ValueError as error:
+                self._on_refused(f"This shape is no region: {error}.")
+                continue
+            taken.add(identity)
+            names.add(name)
+        return tuple(regions)
+
+    def _ids(self) -> list[str]:
+        return [str(value) for value in self.layer.features.get(ID_COLUMN, ())]
+
+    def _outlines(self) -> list[NDArray[np.float64]]:
+        kinds = self.layer.shape_type
+        return [
+            _ellipse(corners) if kind == "ellipse" else np.asarray(corners, float)
+            for corners, kind in zip(self.layer.data, kinds, strict=True)
+        ]
+
+    def _write_ids(self, regions: Sequence[Region]) -> None:
+        if len(regions) == len(self.layer.data):
+            ids = np.array([region.region_id for region in regions], dtype=object)
+            self.layer.features = {ID_COLUMN: ids}
+            self.layer.feature_defaults = {ID_COLUMN: [""]}
+
+
+def new_region_id() -> str:
+    """Return an id that no other region has."""
+    return f"region-{uuid.uuid4().hex[:8]}"
+
+
+def next_name(taken: set[str]) -> str:
+    """Return the first of "Region 1", "Region 2", ... that is free."""
+    number = 1
+    while f"Region {number}" in taken:
+        number += 1
+    return f"Region {number}"
+
+
+def square_mm_box(center_yx_px: tuple[float, float], mpp: float) -> BoxPx:
+    """Return the 1 mm² box around a point, in level-0 pixels."""
+    half = SQUARE_MM_UM / mpp / 2
+    y, x = center_yx_px
+    return BoxPx(round(y - half), round(x - half), round(y + half), round(x + half))
+
+
+def _shape_type(region: Region) -> str:
+    ys = {y for y, _ in region.vertices_yx}
+    xs = {x for _, x in region.vertices_yx}
+    is_box = len(region.vertices_yx) == 4 and len(ys) == 2 and len(xs) == 2
+    return "rectangle" if is_box else "polygon"
+
+
+def _ellipse(corners: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return the polygon of the ellipse in a (possibly turned) rectangle."""
+    corners = np.asarray(corners, float)
+    middle = corners.mean(axis=0)
+    half_a, half_b = (corners[1] - corners[0]) / 2, (corners[3] - corners[0]) / 2
+    angles = np.linspace(0, 2 * math.pi, ELLIPSE_CORNERS, endpoint=False)
+    circle = np.stack([np.cos(angles), np.sin(angles)], axis=1)
+    points: NDArray[np.float64] = middle + circle @ np.stack([half_a, half_b])
+    return points

@@ -1,0 +1,73 @@
+"""Find our layers by what they are for, never by their name (users rename them).
+
+Each layer carries one JSON-serialisable entry, ``metadata["napari_her2"]``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from enum import StrEnum
+from typing import Any
+
+KEY = "napari_her2"
+
+
+class Role(StrEnum):
+    """What a layer shows. The order is the order of the layers, bottom first."""
+
+    HE = "he"
+    IHC = "ihc"
+    SYNTHETIC_IHC = "synthetic_ihc"
+    SCORE_MAP = "score_map"
+    ATTENTION = "attention"
+    BRANCH_SHARE = "branch_share"
+    SYNTHETIC_FRAME = "synthetic_frame"
+    REGIONS = "regions"
+
+
+def tag(role: Role, case_id: str, run_id: str = "") -> dict[str, Any]:
+    """Return the metadata that marks a layer as ours.
+
+    ``run_id`` names the results a layer shows; empty for slides and regions.
+    """
+    entry: dict[str, Any] = {"case_id": case_id, "role": role.value, "run_id": run_id}
+    if role in (Role.SYNTHETIC_IHC, Role.SYNTHETIC_FRAME):
+        entry["synthetic"] = True
+    return {KEY: entry}
+
+
+def role_of(layer: Any) -> Role | None:
+    """Return the role of a layer, None when it is not one of ours."""
+    entry = layer.metadata.get(KEY)
+    if not isinstance(entry, dict):
+        return None
+    try:
+        return Role(entry.get("role", ""))
+    except ValueError:
+        return None
+
+
+def find(layers: Iterable[Any], role: Role) -> Any | None:
+    """Return the first layer with a role, None when there is none."""
+    return next((layer for layer in layers if role_of(layer) is role), None)
+
+
+def ours(layers: Iterable[Any]) -> list[Any]:
+    """Return every layer that carries a role."""
+    return [layer for layer in layers if role_of(layer) is not None]
+
+
+def index_for(layers: Iterable[Any], role: Role) -> int:
+    """Return where in the list a new layer of this role belongs.
+
+    Above all of our layers with a lower role; other people's layers stay where
+    they are.
+    """
+    order = list(Role)
+    rank = order.index(role)
+    place = 0
+    for index, layer in enumerate(layers):
+        other = role_of(layer)
+        if other is not None and order.index(other) <= rank:
+            place = index + 1
+    return place

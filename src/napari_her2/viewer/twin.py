@@ -1,0 +1,79 @@
+"""A second viewer model that shows one role of the main viewer beside it.
+
+It holds its own layer over the same arrays: one layer object in two models would
+make the two canvases fight over the level to load.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+from weakref import ref
+
+from napari.components import ViewerModel
+
+from napari_her2.viewer.roles import Role, find
+
+
+class Twin:
+    """Mirrors the layer of one role.
+
+    Parameters
+    ----------
+    viewer
+        The main viewer; only weakly held.
+    role
+        What is mirrored, when it is there.
+    """
+
+    def __init__(self, viewer: Any, role: Role) -> None:
+        self._viewer = ref(viewer)
+        self._role = role
+        self._source: Any = None
+        self.model = ViewerModel()
+        viewer.layers.events.inserted.connect(self.refresh)
+        viewer.layers.events.removed.connect(self.refresh)
+        self.refresh()
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether there is nothing to show."""
+        return len(self.model.layers) == 0
+
+    def refresh(self) -> None:
+        """Take over the layer that has the role now."""
+        viewer = self._viewer()
+        source = None if viewer is None else find(viewer.layers, self._role)
+        if source is self._source:
+            return
+        self.model.layers.clear()
+        self._source = source
+        camera = self.model.scene.camera
+        before = camera.center, camera.zoom
+        if source is not None:
+            self.model.add_image(
+                source.data,
+                name=source.name,
+                rgb=True,
+                multiscale=source.multiscale,
+                scale=source.scale,
+                translate=source.translate,
+                affine=source.affine,
+                units=source.units,
+                metadata=source.metadata,
+            )
+        # napari fits the view to a first layer; this camera follows another one
+        camera.center, camera.zoom = before
+
+    def refresh_pixels(self) -> None:
+        """Show tiles that were computed since."""
+        for layer in self.model.layers:
+            layer.refresh(extent=False)
+
+    def close(self) -> None:
+        """Let go of the main viewer and of the pixels."""
+        viewer = self._viewer()
+        if viewer is not None:
+            viewer.layers.events.inserted.disconnect(self.refresh)
+            viewer.layers.events.removed.disconnect(self.refresh)
+        self._source = None
+        self.model.layers.clear()

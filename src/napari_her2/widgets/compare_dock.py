@@ -1,0 +1,116 @@
+"""The Compare dock: real and synthetic IHC side by side, moving with the slide."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from napari.qt import QtViewer
+from qtpy.QtCore import QEvent
+from qtpy.QtWidgets import QFrame, QHBoxLayout, QLabel, QStackedLayout, QVBoxLayout
+
+from napari_her2.viewer.desk import Desk
+from napari_her2.viewer.linked_camera import LinkedCameras
+from napari_her2.viewer.palette import SYNTHETIC
+from napari_her2.viewer.roles import Role
+from napari_her2.viewer.twin import Twin
+from napari_her2.widgets.panel import Listener
+from napari_her2.widgets.style import STYLE, label
+
+CANVAS_PX = 160
+_NO_IHC = "This case has no real IHC slide."
+_NO_SYNTHETIC = "No synthetic IHC yet. Run the AI on a view or a region."
+
+
+class CompareDock(Listener):
+    """Two small canvases whose cameras are locked to the main one."""
+
+    def __init__(self, desk: Desk) -> None:
+        super().__init__(desk)
+        self.setStyleSheet(STYLE)
+        self.real = ComparePane(
+            desk, Role.IHC, label("Real IHC", "strong"), _NO_IHC, border=None
+        )
+        self.synthetic = ComparePane(
+            desk,
+            Role.SYNTHETIC_IHC,
+            label("SYNTHETIC IHC · computed from H&E, not a stain", "synthetic"),
+            _NO_SYNTHETIC,
+            border=SYNTHETIC,
+        )
+        self._panes = (self.real, self.synthetic)
+        cameras = [desk.viewer, *(pane.twin.model for pane in self._panes)]
+        self._cameras = LinkedCameras([model.scene.camera for model in cameras])
+        layout = QHBoxLayout(self)
+        layout.setContentsMargins(4, 4, 4, 4)
+        for pane in self._panes:
+            layout.addWidget(pane, 1)
+        self._is_docked = False
+        self._is_closed = False
+        desk.stage.overlays.tiles_changed.connect(self._on_tiles)
+
+    def shut_down(self) -> None:
+        """Release canvases and pixels; napari counts canvases that are left."""
+        if not self._is_closed:
+            self._is_closed = True
+            self.desk.stage.overlays.tiles_changed.disconnect(self._on_tiles)
+            self._cameras.close()
+            for pane in self._panes:
+                pane.shut_down()
+
+    def event(self, event: QEvent) -> bool:
+        """Shut down when the dock around this widget is closed."""
+        if event.type() == QEvent.Type.ParentChange:
+            if self.parent() is None and self._is_docked:
+                self.shut_down()
+            self._is_docked = self.parent() is not None
+        return bool(super().event(event))
+
+    def closeEvent(self, event: Any) -> None:
+        """Shut down with the window."""
+        self.shut_down()
+        super().closeEvent(event)
+
+    def _on_tiles(self) -> None:
+        self.synthetic.twin.refresh_pixels()
+
+
+class ComparePane(QFrame):
+    """One canvas with its title, or the reason why it is empty."""
+
+    def __init__(
+        self, desk: Desk, role: Role, title: QLabel, nothing: str, border: str | None
+    ) -> None:
+        super().__init__()
+        self.twin = Twin(desk.viewer, role)
+        self.canvas = QtViewer(self.twin.model)
+        self.canvas.setMinimumHeight(CANVAS_PX)
+        self.nothing = label(nothing, "muted", wrap=True)
+        if border is not None:
+            self.setObjectName("marked")
+            self.setStyleSheet(f"QFrame#marked {{ border: 2px solid {border}; }}")
+        self._stack = QStackedLayout()
+        self._stack.addWidget(self.nothing)
+        self._stack.addWidget(self.canvas)
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(3, 3, 3, 3)
+        layout.setSpacing(2)
+        layout.addWidget(title)
+        layout.addLayout(self._stack, 1)
+        layers = self.twin.model.layers.events
+        layers.inserted.connect(self._draw)
+        layers.removed.connect(self._draw)
+        self._draw()
+
+    def shut_down(self) -> None:
+        """Close the canvas."""
+        layers = self.twin.model.layers.events
+        layers.inserted.disconnect(self._draw)
+        layers.removed.disconnect(self._draw)
+        self.twin.close()
+        self.canvas.close()
+        self.canvas.deleteLater()
+
+    def _draw(self) -> None:
+        self._stack.setCurrentWidget(
+            self.nothing if self.twin.is_empty else self.canvas
+        )

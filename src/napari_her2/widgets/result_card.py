@@ -1,0 +1,96 @@
+"""What the AI suggests for the selected region, once the reader may see it."""
+
+from __future__ import annotations
+
+from qtpy.QtWidgets import QHBoxLayout, QVBoxLayout, QWidget
+
+from napari_her2.app.state import RegionReview
+from napari_her2.core.records import Suggestion
+from napari_her2.core.score import Call, NotAssessable
+from napari_her2.viewer.desk import Desk
+from napari_her2.viewer.evidence import evidence_in
+from napari_her2.widgets.panel import Listener
+from napari_her2.widgets.probability_bars import ProbabilityBars
+from napari_her2.widgets.style import label
+
+HIDDEN = "Suggestion ready. Give your first read to reveal it."
+READ_GIVEN = "Suggestion ready. Your first read is locked: reveal it when you wish."
+NOTHING = "No suggestion yet. Run the AI on a view or a region."
+
+
+class ResultCard(Listener):
+    """The suggestion of the selected region; empty of it while it is hidden."""
+
+    def __init__(self, desk: Desk) -> None:
+        super().__init__(desk)
+        self.region = label(look="heading")
+        self.message = label(look="muted", wrap=True)
+        self.call = label(look="call")
+        self.meaning = label(wrap=True)
+        self.caution = label(look="caution", wrap=True)
+        self.bars = ProbabilityBars()
+        self.evidence = label(look="muted", wrap=True)
+        self._open = QWidget()
+        head = QHBoxLayout()
+        head.addWidget(self.call)
+        head.addWidget(self.meaning, 1)
+        inner = QVBoxLayout(self._open)
+        inner.setContentsMargins(0, 0, 0, 0)
+        inner.setSpacing(3)
+        inner.addLayout(head)
+        for widget in (self.caution, self.bars, self.evidence):
+            inner.addWidget(widget)
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(0, 0, 0, 0)
+        layout.setSpacing(3)
+        for widget in (self.region, self.message, self._open):
+            layout.addWidget(widget)
+        events = self.session.state.events
+        self.follow(self._draw, events.reviewed, events.selected_id)
+
+    def _draw(self) -> None:
+        row = self.session.state.selected
+        suggestion = None if row is None else row.suggestion
+        self.region.setText("Suggestion" if row is None else _title(row))
+        self._open.setVisible(suggestion is not None)
+        self.message.setVisible(suggestion is None)
+        if suggestion is None or row is None:
+            self._clear()
+            self.message.setText(_why_empty(row, self.own_first_read))
+        else:
+            self._show(row, suggestion)
+
+    def _clear(self) -> None:
+        for widget in (self.call, self.meaning, self.caution, self.evidence):
+            widget.setText("")
+        self.bars.show_shares(())
+
+    def _show(self, row: RegionReview, suggestion: Suggestion) -> None:
+        call = suggestion.call
+        if isinstance(call, NotAssessable):
+            self.call.setText("–")
+            self.meaning.setText(str(call))
+        else:
+            self.call.setText(str(call))
+            self.meaning.setText(call.meaning)
+        self.caution.setText(suggestion.caution)
+        self.caution.setVisible(bool(suggestion.caution))
+        self.bars.setVisible(bool(suggestion.probabilities))
+        self.bars.show_shares(suggestion.probabilities)
+        tiles = "tile" if suggestion.n_tiles == 1 else "tiles"
+        lines = [f"From {suggestion.evidence}, {suggestion.n_tiles} {tiles}."]
+        store = self.session.results
+        weighed = None if store is None else evidence_in(store, row.region)
+        if weighed is not None:
+            lines.append(weighed.sentence)
+        self.evidence.setText("\n".join(lines))
+
+
+def _title(row: RegionReview) -> str:
+    return f"Suggestion · {row.region.name}"
+
+
+def _why_empty(row: RegionReview | None, own_first_read: Call | None) -> str:
+    if row is None or not row.suggestion_hidden:
+        return NOTHING
+    return HIDDEN if own_first_read is None else READ_GIVEN

@@ -1,0 +1,29 @@
+import numpy as np
+
+from napari_her2.viewer.frame import outline
+
+ROWS = np.array([0, 10, 20, 25])
+COLS = np.array([0, 10, 30])
+
+
+def length(pieces):
+    return float(np.abs(pieces[:, 1]).sum())
+
+
+def test_a_single_cell_has_four_sides_where_it_lies():
+    filled = np.zeros((3, 2), bool)
+    filled[1, 1] = True
+    pieces = outline(filled, ROWS, COLS)
+    assert length(pieces) == 2 * (10 + 20)
+    ends = np.concatenate([pieces[:, 0], pieces.sum(axis=1)])
+    assert ends.min(axis=0).tolist() == [10, 10]
+    assert ends.max(axis=0).tolist() == [20, 30]
+
+
+def test_neighbours_share_no_border():
+    filled = np.ones((3, 2), bool)
+    assert length(outline(filled, ROWS, COLS)) == 2 * (25 + 30)
+
+
+def test_nothing_computed_has_no_border():
+    assert outline(np.zeros((3, 2), bool), ROWS, COLS).shape == (0, 2, 2)
