@@ -14,8 +14,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
-from napari_her2.inference.rawzarr import RawArray
 from napari_her2.inference.result import TileState
+from napari_her2.inference.tile_array import TileArray
 
 Key = int | slice | EllipsisType
 
@@ -29,7 +29,7 @@ class SyntheticLevel:
     tile states (rows, columns).
     """
 
-    pixels: RawArray
+    pixels: TileArray
     state: NDArray[np.uint8]
 
     @property
@@ -55,7 +55,7 @@ class SyntheticLevel:
     @property
     def chunks(self) -> tuple[int, int, int]:
         """A block worth reading at once: whole tiles, about 512 to 1024 px."""
-        side = self.pixels.chunks[1]
+        side = self.pixels.side
         block = side * max(1, round(704 / side))
         return min(block, self.shape[0]), min(block, self.shape[1]), 4
 
@@ -83,13 +83,13 @@ class SyntheticLevel:
         out = np.zeros((max(0, y1 - y0), max(0, x1 - x0), 4), np.uint8)
         if out.size == 0:
             return out
-        side = self.pixels.chunks[1]
+        side = self.pixels.side
         rows = range(y0 // side, -(-y1 // side))
         cols = range(x0 // side, -(-x1 // side))
         state = self.state[rows.start : rows.stop, cols.start : cols.stop]
         for i, j in np.argwhere(state >= TileState.BOTH).tolist():
             row, col = rows[i], cols[j]
-            chunk = self.pixels.read_chunk((0, row, col))
+            chunk = self.pixels.read(row, col)
             if chunk is None:
                 continue
             top, left = row * side, col * side

@@ -24,11 +24,13 @@ import platformdirs
 from numpy.typing import NDArray
 
 from napari_her2.core.records import Evidence
+from napari_her2.inference.flat_array import FlatArray
 from napari_her2.inference.grid import Tile, TileGrid
 from napari_her2.inference.levels import SyntheticLevel
-from napari_her2.inference.rawzarr import RawArray, create_array, create_group
+from napari_her2.inference.ondisk import create_group
 from napari_her2.inference.reading import TileReader
 from napari_her2.inference.result import TileResult, TileState
+from napari_her2.inference.tile_array import TileArray
 from napari_her2.models.bundle import Bundle
 from napari_her2.slides.pair import SlidePair
 
@@ -121,27 +123,20 @@ class ResultStore:
             {"napari_her2": {"synthetic": True, "mpp": grid.model_mpp}},
         )
         create_group(folder / "maps", {})
-        self._state = _ensure(
-            folder / "state",
-            (grid.n_rows, grid.n_cols),
-            np.uint8,
-            ("row", "column"),
+        self._state = FlatArray.ensure(
+            folder / "state", (grid.n_rows, grid.n_cols), np.uint8, ("row", "column")
         )
         self._state_view: NDArray[np.uint8] = self._state.view()
+        height, width = grid.model_shape
         self._pixels = [
-            _ensure(
+            TileArray.ensure(
                 folder / "synthetic" / str(level),
-                (3, *(-(-side // 2**level) for side in grid.model_shape)),
-                np.uint8,
-                ("c", "y", "x"),
-                chunks=(3, grid.core_px >> level, grid.core_px >> level),
+                (-(-height // 2**level), -(-width // 2**level)),
+                grid.core_px >> level,
             )
             for level in range(_level_count(grid))
         ]
-        self._maps: dict[str, RawArray] = {
-            path.parent.name: RawArray.open(path.parent)
-            for path in sorted(folder.glob("maps/[!.]*/zarr.json"))
-        }
+        self._maps: dict[str, FlatArray] = {}
 
     @cached_property
     def synthetic_levels(self) -> list[SyntheticLevel]:
@@ -170,7 +165,7 @@ class ResultStore:
         tile.
         """
         if name not in self._maps and (self.folder / "maps" / name).is_dir():
-            self._maps[name] = RawArray.open(self.folder / "maps" / name)
+            self._maps[name] = FlatArray.open(self.folder / "maps" / name)
         array = self._maps.get(name)
         return None if array is None else array.view()
 
@@ -206,7 +201,7 @@ class ResultStore:
             block = np.ascontiguousarray(result.synthetic_ihc)
             for level, pixels in enumerate(self._pixels):
                 block = halve(block) if level else block
-                pixels.write_chunk((0, row, col), block)
+                pixels.write(row, col, block)
         self._write_values("probabilities", tile, result.probabilities)
         self._write_values("channel_weights", tile, result.channel_weights)
         self._write_values("branch_share", tile, np.array([result.branch_share]))
@@ -215,27 +210,26 @@ class ResultStore:
         return tile
 
     def _write_state(self, tile: Tile, state: TileState) -> None:
-        self._state.write_flat(
-            tile[0] * self.grid.n_cols + tile[1], np.array([state], np.uint8)
-        )
+        at = tile[0] * self.grid.n_cols + tile[1]
+        self._state.write((at, np.array([state], np.uint8)))
 
     def _write_values(self, name: str, tile: Tile, values: NDArray[Any]) -> None:
         shape = (self.grid.n_rows, self.grid.n_cols, values.size)
         array = self._map_array(name, shape, ("row", "column", name))
-        array.write_flat((tile[0] * shape[1] + tile[1]) * values.size, values)
+        array.write(((tile[0] * shape[1] + tile[1]) * values.size, values))
 
     def _write_mosaic(self, name: str, tile: Tile, block: NDArray[Any]) -> None:
         height, width = block.shape
         shape = (self.grid.n_rows * height, self.grid.n_cols * width)
         array = self._map_array(name, shape, ("y", "x"))
-        for y, line in enumerate(block):
-            array.write_flat((tile[0] * height + y) * shape[1] + tile[1] * width, line)
+        first = tile[0] * height * shape[1] + tile[1] * width
+        array.write(*((first + y * shape[1], line) for y, line in enumerate(block)))
 
     def _map_array(
         self, name: str, shape: tuple[int, ...], axes: tuple[str, ...]
-    ) -> RawArray:
+    ) -> FlatArray:
         if name not in self._maps:
-            self._maps[name] = _ensure(
+            self._maps[name] = FlatArray.ensure(
                 self.folder / "maps" / name, shape, np.float32, axes, fill=np.nan
             )
         return self._maps[name]
@@ -263,11 +257,3 @@ def _level_count(grid: TileGrid) -> int:
     while side % 2 == 0 and max(grid.model_shape) > LAST_LEVEL_PX << (count - 1):
         count, side = count + 1, side // 2
     return count
-
-
-def _ensure(
-    folder: Path, shape: tuple[int, ...], *rest: Any, **options: Any
-) -> RawArray:
-    if (folder / "zarr.json").exists():
-        return RawArray.open(folder)
-    return create_array(folder, shape, *rest, **options)

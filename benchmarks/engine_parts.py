@@ -1,0 +1,109 @@
+"""What the engine's benchmarks share: a run's ingredients and rows of results."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from napari_her2.core.geometry import Affine, BoxPx
+from napari_her2.core.region import Region
+from napari_her2.inference.engine import Network
+from napari_her2.models.bundle import Bundle
+from napari_her2.models.card import INTENDED_USE, NO_TUMOUR, Card
+from napari_her2.models.network import TileOutput
+from napari_her2.slides.pair import SlidePair
+from napari_her2.slides.slide import open_slide
+
+COMMAND = "python benchmarks/engine.py"
+
+
+def row(
+    name: str, value: float, unit: str, at_most: float | None = None
+) -> dict[str, Any]:
+    """Return a line of ``results.json``; without a goal it only informs."""
+    return {
+        "name": name,
+        "value": float(value),
+        "unit": unit,
+        "goal": None if at_most is None else f"<= {at_most:g}",
+        "met": None if at_most is None else bool(value <= at_most),
+        "command": COMMAND,
+    }
+
+
+def square(side_px: int, y0: int = 0, x0: int = 0) -> Region:
+    """Return a square region."""
+    return Region.from_box(
+        "square", "square", BoxPx(y0, x0, y0 + side_px, x0 + side_px)
+    )
+
+
+@contextmanager
+def opened(path: Path) -> Iterator[SlidePair]:
+    """Open an H&E slide afresh, nothing of it cached in this process."""
+    with SlidePair(open_slide(path), None, Affine(), "identity") as pair:
+        yield pair
+
+
+def null_bundle(core_px: int, halo_px: int, mpp: float) -> Bundle:
+    """Return the bundle of a network that does nothing."""
+    card = Card(
+        name="nothing",
+        version="0",
+        trained_on="nothing",
+        mpp=mpp,
+        core_px=core_px,
+        halo_px=halo_px,
+        inputs=("he", "ihc"),
+        outputs=("synthetic_ihc",),
+        classes=(NO_TUMOUR, "0", "0+", "1+", "2+", "3+"),
+        files={},
+        licence="BSD-3-Clause",
+        intended_use=INTENDED_USE,
+        parameters={},
+        training_command="none",
+        seed=0,
+        scores={},
+    )
+    return Bundle(Path("nothing"), card, "0" * 64)
+
+
+class NullNetwork:
+    """Returns the same results for every tile, at once."""
+
+    def __init__(self, core_px: int) -> None:
+        side = core_px // 32
+        image = torch.arange(core_px, dtype=torch.int32).remainder(256)
+        self._output = TileOutput(
+            image.to(torch.uint8).expand(1, 3, core_px, core_px).contiguous(),
+            torch.zeros(1, 6),
+            torch.zeros(1, side, side),
+            torch.zeros(1, 64),
+            torch.zeros(1),
+        )
+
+    def __call__(self, he: Tensor | None, ihc: Tensor | None) -> TileOutput:
+        """Look at nothing."""
+        return self._output
+
+
+@dataclass
+class Timed:
+    """A network with a stop watch."""
+
+    network: Network
+    seconds: list[float] = field(default_factory=list)
+
+    def __call__(self, he: Tensor | None, ihc: Tensor | None) -> TileOutput:
+        """Run the network and note how long it took."""
+        began = time.perf_counter()
+        output = self.network(he, ihc)
+        self.seconds.append(time.perf_counter() - began)
+        return output
