@@ -18,6 +18,7 @@ Ints = NDArray[np.int64]
 
 _GOLDEN = 0x9E3779B9
 _MASK = 0xFFFFFFFF
+_MASK64 = 0xFFFFFFFFFFFFFFFF
 TEXTURE_PX = 1024
 """Side of the periodic textures; a power of two, so that wrapping is a mask."""
 
@@ -31,9 +32,17 @@ def _mix(h: NDArray[np.uint32]) -> NDArray[np.uint32]:
     return h ^ (h >> np.uint32(16))
 
 
+def _word(seed: int) -> np.uint32:
+    """Scramble a seed (splitmix64), so that the next seed is no shifted copy."""
+    z = (seed + 1) * 0x9E3779B97F4A7C15 & _MASK64
+    z = (z ^ z >> 30) * 0xBF58476D1CE4E5B9 & _MASK64
+    z = (z ^ z >> 27) * 0x94D049BB133111EB & _MASK64
+    return np.uint32((z ^ z >> 31) & _MASK)
+
+
 def hash_cells(seed: int, iy: Ints, ix: Ints) -> NDArray[np.uint32]:
     """Hash lattice cells; the integer arrays broadcast against each other."""
-    first = _mix(np.atleast_1d(iy).astype(np.uint32) + np.uint32(seed & _MASK))
+    first = _mix(np.atleast_1d(iy).astype(np.uint32) ^ _word(seed))
     second = _mix(np.atleast_1d(ix).astype(np.uint32) ^ np.uint32(_GOLDEN))
     return _mix(first * np.uint32(3) ^ second)
 

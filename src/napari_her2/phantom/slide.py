@@ -79,11 +79,15 @@ class VirtualPair:
 
     def tile_truth(self, stain: Stain, box_px: BoxPx) -> tuple[int, MembraneShares]:
         """Count the invasive cells in a box of a slide, and their patterns."""
-        cells = Epithelium(*self._survey(stain, box_px), stain)
-        mine = self._in_box(stain, box_px, cells.y_um, cells.x_um)
-        mine &= cells.kind == CellKind.INVASIVE
-        pattern = cells.her2().pattern[mine]
+        pattern = self.invasive_patterns(stain, box_px)
         return int(pattern.size), shares_of(pattern)
+
+    def invasive_patterns(self, stain: Stain, box_px: BoxPx) -> NDArray[np.int8]:
+        """Return the membrane pattern of every invasive cell in a box."""
+        _, _, cells = self.survey(stain, box_px)
+        mine = cells.kind == CellKind.INVASIVE
+        mine &= self.in_box(stain, box_px, cells.y_um, cells.x_um)
+        return cells.her2().pattern[mine]
 
     def staining(self, stain: Stain) -> Staining:
         """Return the dyes and the scanner of one slide."""
@@ -97,8 +101,8 @@ class VirtualPair:
         """Map points (..., 2) of the H&E frame to a slide in µm."""
         return points_um if stain is Stain.HE else self.transform.he_to_ihc(points_um)
 
-    def _survey(self, stain: Stain, box_px: BoxPx) -> tuple[Terrain, BoxUm]:
-        """Return the terrain around a box of a slide, and the box it covers."""
+    def survey(self, stain: Stain, box_px: BoxPx) -> tuple[Terrain, BoxUm, Epithelium]:
+        """Return the terrain around a box of a slide, its place and its cells."""
         box = box_px.to_um(self.recipe.mpp)
         edge = np.linspace(0, 1, 9)
         ys, xs = box.y0 + (box.y1 - box.y0) * edge, box.x0 + (box.x1 - box.x0) * edge
@@ -107,11 +111,13 @@ class VirtualPair:
         low, high = points.min((0, 1)) - _REACH_UM, points.max((0, 1)) + _REACH_UM
         around = BoxUm(float(low[0]), float(low[1]), float(high[0]), float(high[1]))
         depth_um = 0.0 if stain is Stain.HE else self.recipe.offset.depth_um
-        return Terrain(self.recipe, around, depth_um), around
+        terrain = Terrain(self.recipe, around, depth_um)
+        return terrain, around, Epithelium(terrain, around, stain)
 
-    def _in_box(
+    def in_box(
         self, stain: Stain, box_px: BoxPx, y_um: Floats, x_um: Floats
     ) -> NDArray[np.bool_]:
+        """Tell which places of the H&E frame lie in a box of a slide."""
         points = self.from_he_um(stain, np.stack([y_um, x_um], -1)) / self.recipe.mpp
         inside: NDArray[np.bool_] = (
             (points[..., 0] >= box_px.y0)
@@ -126,8 +132,7 @@ class VirtualPair:
     ) -> None:
         staining, mpp = self.staining(stain), self.recipe.mpp
         halo = optics.blur_passes(staining, mpp)
-        terrain, around = self._survey(stain, region.padded(halo))
-        cells = Epithelium(terrain, around, stain)
+        terrain, _, cells = self.survey(stain, region.padded(halo))
         noise_seed = self.recipe.seed * 64 + (31 if stain is Stain.HE else 32)
         for block in _parts(region, BLOCK_PX):
             place = (
