@@ -53,6 +53,7 @@ def stained():
         "eosin": (0.10, 0.50, 0.25),
         "dab": (0.25, 0.45, 0.70),
         "haematoxylin": (0.38, 0.36, 0.24),
+        "violet": (0.34, 0.43, 0.24),
     }
 
     def make(stain, strength=1.0, size=600):

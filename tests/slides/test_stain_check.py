@@ -90,9 +90,10 @@ def test_one_stain_alone(png, stained, colour, stain, problem):
         open_slide(png(stained(colour)), stain=stain)
 
 
-@pytest.mark.parametrize("strength", [0.02, 0.1, 0.3])
-def test_an_almost_unstained_ihc_opens(png, stained, strength):
-    open_slide(png(stained("haematoxylin", strength)), stain=Stain.IHC).close()
+@pytest.mark.parametrize("strength", [0.02, 0.1, 0.3, 1.0])
+@pytest.mark.parametrize("colour", ["haematoxylin", "violet"])
+def test_an_almost_unstained_ihc_opens(png, stained, colour, strength):
+    open_slide(png(stained(colour, strength)), stain=Stain.IHC).close()
 
 
 @pytest.mark.parametrize("stain", Stain)
