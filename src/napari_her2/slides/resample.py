@@ -123,13 +123,13 @@ def _read_scaled(
     scales: tuple[float, float],
     fill: int,
 ) -> NDArray[np.uint8]:
-    out = np.full((len(ys), len(xs), 3), fill, np.uint8)
     inside_y, inside_x = (
         np.flatnonzero((at >= 0) & (at < side))
         for at, side in zip((ys, xs), grid.extent, strict=True)
     )
+    shape = (len(ys), len(xs), 3)
     if len(inside_y) == 0 or len(inside_x) == 0:
-        return out
+        return np.full(shape, fill, np.uint8)
     rows = _Taps(ys[inside_y], scales[0], grid.shape[0])
     cols = _Taps(xs[inside_x], scales[1], grid.shape[1])
     image = grid.read(rows.start, cols.start, rows.stop, cols.stop)
@@ -137,6 +137,9 @@ def _read_scaled(
         sampled = cols.apply(rows.apply(image.astype(np.float32), 0), 1)
         np.rint(sampled, out=sampled)
         image = sampled.astype(np.uint8)
+    if image.shape == shape:
+        return image
+    out = np.full(shape, fill, np.uint8)
     out[inside_y[0] : inside_y[-1] + 1, inside_x[0] : inside_x[-1] + 1] = image
     return out
 
