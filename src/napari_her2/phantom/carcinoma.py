@@ -14,10 +14,8 @@ from napari_her2.phantom.cells import (
     depth_in_holes,
 )
 from napari_her2.phantom.ducts import Growth
-from napari_her2.phantom.ground import Floats32, Ground, Select
-from napari_her2.phantom.noise import look_up, smooth_texture
-
-Floats = NDArray[np.float64]
+from napari_her2.phantom.ground import Ground, Select
+from napari_her2.phantom.noise import Floats, look_up, smooth_texture
 
 
 def paint_carcinoma(ground: Ground, cells: Epithelium, where: Select) -> None:
@@ -66,8 +64,8 @@ def paint_carcinoma(ground: Ground, cells: Epithelium, where: Select) -> None:
         _stain_membranes(ground, cells.her2(), where, at, dv, du, away, edge, grain)
 
 
-def _table(values: Floats, at: NDArray[np.int32]) -> Floats32:
-    result: Floats32 = values.astype(np.float32).take(at)
+def _table(values: Floats, at: NDArray[np.int32]) -> Floats:
+    result: Floats = values.astype(np.float32).take(at)
     return result
 
 
@@ -118,10 +116,10 @@ def _paint_nuclei(
     nuclei: Nuclei,
     where: Select,
     at: NDArray[np.int32],
-    dv: Floats32,
-    du: Floats32,
-    edge: Floats32,
-    own: Floats32,
+    dv: Floats,
+    du: Floats,
+    edge: Floats,
+    own: Floats,
 ) -> None:
     nv = dv - _table(nuclei.centre_v, at)
     nu = du - _table(nuclei.centre_u, at)
@@ -173,11 +171,11 @@ def _stain_membranes(
     her2: Her2,
     where: Select,
     at: NDArray[np.int32],
-    dv: Floats32,
-    du: Floats32,
-    away: Floats32,
-    edge: Floats32,
-    grain: Floats32,
+    dv: Floats,
+    du: Floats,
+    away: Floats,
+    edge: Floats,
+    grain: Floats,
 ) -> None:
     """Add DAB: a ring of varying strength, and a blush of the cytoplasm."""
     nuclear = np.clip(1.6 * (ground.h[where] - 0.25), 0, 1)
@@ -200,8 +198,8 @@ def _stain_membranes(
     x = ground.x_um[where].astype(np.float32)
     patchy = look_up(smooth_texture(5.0, 6), y * 2.4 + 77, x * 2.4)
     stained = (around + 0.4 * patchy - _table(her2.cutoff, at)) * 4 + 0.5
-    width = np.float32(0.5 * ground.terrain.recipe.membranes.width_um)
-    width *= 1 + 0.22 * np.clip(patchy, -1.5, 2.0)
+    half_um = np.float32(0.5 * ground.terrain.recipe.membranes.width_um)
+    width = half_um * (1 + 0.22 * np.clip(patchy, -1.5, 2.0))
     ring_od = np.exp(-((np.maximum(edge, 0) / width) ** 2))
     ring_od *= peak * np.clip(stained, 0, 1) * (0.85 + 0.15 * np.tanh(grain))
     ground.second[where] += ring_od

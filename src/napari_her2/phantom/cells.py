@@ -18,11 +18,9 @@ from napari_her2.core.guideline import MembraneShares
 from napari_her2.core.score import Stain
 from napari_her2.phantom.ducts import Duct, DuctKind, Growth
 from napari_her2.phantom.lattice import Lattice
-from napari_her2.phantom.noise import fractal_noise
+from napari_her2.phantom.noise import Floats, fractal_noise
 from napari_her2.phantom.terrain import Terrain
 
-Floats = NDArray[np.float64]
-Floats32 = NDArray[np.float32]
 Bools = NDArray[np.bool_]
 
 MYOEPITHELIUM_UM = 4.0
@@ -231,7 +229,7 @@ class Epithelium:
         )
 
 
-def depth_in_holes(duct: Duct, y_um: Floats, x_um: Floats) -> Floats32:
+def depth_in_holes(duct: Duct, y_um: Floats, x_um: Floats) -> Floats:
     """How far points lie inside the punched-out holes of a cribriform duct, µm."""
     box = BoxUm(
         duct.y_um - duct.reach_um,

@@ -11,12 +11,12 @@ import math
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
 from napari_her2.core.geometry import Affine
-from napari_her2.phantom.recipe import PhantomRecipe
+from napari_her2.phantom.noise import Floats
+from napari_her2.phantom.parameters import PhantomRecipe
 
-Floats = NDArray[np.float64]
 _WAVES = 4
 
 

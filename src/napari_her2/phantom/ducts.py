@@ -12,12 +12,10 @@ from enum import IntEnum
 from functools import lru_cache
 
 import numpy as np
-from numpy.typing import NDArray
 
 from napari_her2.core.geometry import BoxUm
-from napari_her2.phantom.recipe import PhantomRecipe
-
-Floats = NDArray[np.float64]
+from napari_her2.phantom.noise import Floats
+from napari_her2.phantom.parameters import PhantomRecipe
 
 
 class DuctKind(IntEnum):

@@ -5,18 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
 from napari_her2.core.geometry import BoxUm
-from napari_her2.phantom.cells import MYOEPITHELIUM_UM
 from napari_her2.phantom.ducts import Duct, DuctKind
-from napari_her2.phantom.ground import Floats32, Ground, Select
+from napari_her2.phantom.ground import Ground, Select
 from napari_her2.phantom.lattice import Lattice
-from napari_her2.phantom.noise import look_up, smooth_texture, uniforms
+from napari_her2.phantom.noise import Floats, look_up, smooth_texture, uniforms
 
-Floats = NDArray[np.float64]
-
-LUMINAL_UM = 8.0
 _RED_CELL_UM = 6.6
 
 
@@ -74,13 +69,13 @@ def paint_duct(ground: Ground, duct: Duct, box: BoxUm) -> None:
     _paint_basal(ground, duct, where, depth, angle)
 
 
-def _paint_basement(ground: Ground, where: Select, depth: Floats32) -> None:
+def _paint_basement(ground: Ground, where: Select, depth: Floats) -> None:
     band = np.exp(-(((depth + 0.4) / 0.9) ** 2)).astype(np.float32)
     ground.lay(where, 0.8 * band, 0.08, 0.85 if ground.is_he else 0.02)
 
 
 def _paint_luminal(
-    ground: Ground, duct: Duct, where: Select, depth: Floats32, angle: Floats
+    ground: Ground, duct: Duct, where: Select, depth: Floats, angle: Floats
 ) -> None:
     ring = Ring.luminal(duct)
     drawn = ring.drawn()
@@ -125,7 +120,7 @@ def _paint_luminal(
 
 
 def _paint_basal(
-    ground: Ground, duct: Duct, where: Select, depth: Floats32, angle: Floats
+    ground: Ground, duct: Duct, where: Select, depth: Floats, angle: Floats
 ) -> None:
     ring = Ring.basal(duct)
     drawn = ring.drawn()
@@ -151,7 +146,7 @@ def _paint_basal(
 
 
 def _paint_vessel(
-    ground: Ground, duct: Duct, where: Select, depth: Floats32, box: BoxUm
+    ground: Ground, duct: Duct, where: Select, depth: Floats, box: BoxUm
 ) -> None:
     wall_um = np.float32(1.6 + 0.08 * duct.radius_um)
     cover = ground.cover(depth)
@@ -175,6 +170,3 @@ def _paint_vessel(
         0.02 if ground.is_he else 0.12,
         0.95 if ground.is_he else 0.03,
     )
-
-
-__all__ = ["LUMINAL_UM", "MYOEPITHELIUM_UM", "Ring", "paint_duct"]

@@ -10,10 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_her2.core.score import Stain
+from napari_her2.phantom.noise import Floats
 from napari_her2.phantom.terrain import Terrain
 
-Floats = NDArray[np.float64]
-Floats32 = NDArray[np.float32]
 Select = NDArray[np.intp]
 
 
@@ -48,20 +47,21 @@ class Ground:
         """Whether the second dye is eosin."""
         return self.stain is Stain.HE
 
-    def field(self, name: str) -> Floats32:
+    def field(self, name: str) -> Floats:
         """Return one field of the terrain at every pixel."""
         return self.terrain.at(name, self._spots)
 
-    def cover(self, inside_um: Floats32) -> Floats32:
+    def cover(self, inside_um: Floats) -> Floats:
         """How much of a pixel lies inside an edge, from the distance to it."""
-        return np.clip(inside_um * np.float32(1 / self.mpp) + np.float32(0.5), 0, 1)
+        share: Floats = inside_um * np.float32(1 / self.mpp) + np.float32(0.5)
+        return np.clip(share, 0, 1, out=share)
 
     def lay(
         self,
         where: Select,
-        cover: Floats32,
-        h: Floats32 | float,
-        second: Floats32 | float,
+        cover: Floats,
+        h: Floats | float,
+        second: Floats | float,
     ) -> None:
         """Replace what lies at some pixels, as far as they are covered."""
         below = self.h[where]

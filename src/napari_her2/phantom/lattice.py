@@ -13,10 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_her2.core.geometry import BoxUm
-from napari_her2.phantom.noise import uniforms
+from napari_her2.phantom.noise import Floats, uniforms
 
-Floats = NDArray[np.float64]
-Floats32 = NDArray[np.float32]
 Index = NDArray[np.int32]
 
 _PAD = 4
@@ -33,9 +31,9 @@ class Nearest:
     """
 
     first: Index
-    dv: Floats32
-    du: Floats32
-    border: Floats32
+    dv: Floats
+    du: Floats
+    border: Floats
 
 
 class Lattice:

@@ -8,8 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_her2.core.geometry import BoxPx
-from napari_her2.phantom.noise import Floats32, sensor_noise
-from napari_her2.phantom.recipe import Staining
+from napari_her2.phantom.noise import Floats, sensor_noise
+from napari_her2.phantom.parameters import Staining
 
 _STRIP_PX = 2048
 _PASS_VARIANCE = 0.5
@@ -21,7 +21,7 @@ def blur_passes(staining: Staining, mpp: float) -> int:
     return max(1, math.ceil(widest / _PASS_VARIANCE)) + 1
 
 
-def transmit(staining: Staining, h: Floats32, second: Floats32) -> Floats32:
+def transmit(staining: Staining, h: Floats, second: Floats) -> Floats:
     """Apply the law of Beer and Lambert; returns light in grey values (h, w, 3)."""
     out = np.empty((*h.shape, 3), np.float32)
     for channel in range(3):
@@ -34,7 +34,7 @@ def transmit(staining: Staining, h: Floats32, second: Floats32) -> Floats32:
     return out
 
 
-def blur(light: Floats32, staining: Staining, mpp: float, focus: Floats32) -> Floats32:
+def blur(light: Floats, staining: Staining, mpp: float, focus: Floats) -> Floats:
     """Blur by optics and defocus, then sharpen; loses a pixel per pass and side.
 
     ``focus`` (h, w) is the defocus of each pixel relative to the recipe's.
@@ -53,15 +53,15 @@ def blur(light: Floats32, staining: Staining, mpp: float, focus: Floats32) -> Fl
 
 
 def _three_taps(
-    light: Floats32, down: Floats32 | np.float32, along: Floats32 | np.float32
-) -> Floats32:
+    light: Floats, down: Floats | np.float32, along: Floats | np.float32
+) -> Floats:
     """Mix each pixel with its neighbours down and along; a negative share sharpens."""
     light = light[1:-1] + down * (light[:-2] + light[2:] - 2 * light[1:-1])
     return light[:, 1:-1] + along * (light[:, :-2] + light[:, 2:] - 2 * light[:, 1:-1])
 
 
 def record(
-    light: Floats32, staining: Staining, seed: int, box: BoxPx
+    light: Floats, staining: Staining, seed: int, box: BoxPx
 ) -> NDArray[np.uint8]:
     """Add illumination of the scan strips and sensor noise, round to 8 bits."""
     across = (np.arange(box.x0, box.x1) % _STRIP_PX) / _STRIP_PX * 2 - 1

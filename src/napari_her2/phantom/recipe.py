@@ -1,151 +1,38 @@
-"""What one virtual slide pair is made of: numbers with names and units.
+"""Drawing the recipe of a varied slide pair.
 
-A recipe says everything; the same recipe gives the same pixels. The values
-drawn here follow general knowledge of histology and slide scanners; the stain
-vectors are those of Ruifrok and Johnston (2001), turned a little per slide.
+What H&E shows may depend on the HER2 level, by ``morphology_signal``: nuclear
+size, pleomorphism, chromatin, mitoses, the solidity of nests and lymphocytes are
+axes that mix the level with a part drawn freely. At 0 they do not depend on it.
 """
 
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, field, replace
-from typing import Literal
+from dataclasses import replace
 
 import numpy as np
 
 from napari_her2.core.errors import UsageError
 from napari_her2.core.guideline import MembraneShares, call_from_shares
 from napari_her2.core.score import Score
+from napari_her2.phantom.parameters import (
+    DAB,
+    EOSIN,
+    HAEMATOXYLIN,
+    Architecture,
+    Cytology,
+    Membranes,
+    PhantomRecipe,
+    Section,
+    SectionOffset,
+    Staining,
+    Vector,
+)
+from napari_her2.phantom.truth import count_shares
 
-Section = Literal["serial", "same"]
-Vector = tuple[float, float, float]
+__all__ = ["PhantomRecipe", "draw_recipe"]
 
-HAEMATOXYLIN: Vector = (0.67, 0.67, 0.31)
-EOSIN: Vector = (0.12, 0.94, 0.31)
-DAB: Vector = (0.27, 0.57, 0.78)
-
-
-@dataclass(frozen=True, slots=True)
-class Architecture:
-    """Where things lie; wavelengths in µm, shares in [0, 1].
-
-    ``stroma_density`` is how rarely clefts open between fibres (1 loose, 2.5
-    dense); ``nest_share`` is the part of the tumour bed that invasive nests fill,
-    ``cordness`` moves it from round nests (0) to cords and files (1).
-    """
-
-    bed_share: float = 0.62
-    bed_wavelength_um: float = 1100.0
-    nest_wavelength_um: float = 130.0
-    nest_share: float = 0.55
-    cordness: float = 0.3
-    gland_share: float = 0.1
-    fat_share: float = 0.25
-    lymphocyte_share: float = 0.12
-    duct_pitch_um: float = 620.0
-    in_situ_share: float = 0.3
-    normal_duct_share: float = 0.25
-    lobule_share: float = 0.15
-    vessel_share: float = 0.25
-    fibre_waviness: float = 0.5
-    stroma_density: float = 1.9
-    retraction_um: float = 2.0
-
-
-@dataclass(frozen=True, slots=True)
-class Cytology:
-    """How invasive cells look; lengths in µm, coefficients of variation."""
-
-    cell_pitch_um: float = 13.0
-    nuclear_diameter_um: float = 9.5
-    nuclear_area_cv: float = 0.3
-    nuclear_elongation: float = 1.25
-    nuclear_irregularity: float = 0.5
-    vesicularity: float = 0.5
-    chromatin_clumping: float = 0.5
-    nucleolus_um: float = 1.4
-    mitoses_share: float = 0.002
-
-
-@dataclass(frozen=True, slots=True)
-class Membranes:
-    """HER2 protein on the cells of the IHC section.
-
-    ``shares`` are the shares aimed at; the truth is counted. ``clustering`` in
-    [0, 1] is how much neighbours resemble each other. ``overlap`` widens the
-    intensity ranges of neighbouring classes into each other.
-    """
-
-    shares: MembraneShares = field(default_factory=MembraneShares)
-    clustering: float = 0.5
-    cluster_wavelength_um: float = 220.0
-    overlap: float = 0.1
-    width_um: float = 0.9
-    blush_od: float = 0.05
-    in_situ_gain: float = 0.5
-
-
-@dataclass(frozen=True, slots=True)
-class Staining:
-    """Dyes and scanner of one slide; optical densities are base 10.
-
-    ``second`` is eosin or DAB. ``grain`` is the relative unevenness of dye at the
-    scale of half a micrometre, ``sharpening`` the scanner's own (0 is none).
-    """
-
-    haematoxylin: Vector
-    second: Vector
-    nuclear_od: float
-    second_od: float
-    background_od: float
-    unevenness: float
-    white: Vector
-    blur_um: float
-    sharpening: float
-    grain: float
-    defocus_um: float
-    noise_grey: float
-    vignetting: float
-
-
-@dataclass(frozen=True, slots=True)
-class SectionOffset:
-    """How the IHC section lies relative to the H&E section.
-
-    The affine part turns and scales about the slide's middle and then shifts;
-    ``deformation_um`` is the amplitude of the smooth rest.
-    """
-
-    kind: Section = "serial"
-    depth_um: float = 4.0
-    persistence: float = 0.6
-    rotation_deg: float = 5.0
-    scale: float = 1.0
-    shift_um: tuple[float, float] = (30.0, -20.0)
-    deformation_um: float = 15.0
-    deformation_wavelength_um: float = 1500.0
-
-
-@dataclass(frozen=True, slots=True)
-class PhantomRecipe:
-    """One virtual slide pair, complete."""
-
-    seed: int
-    width_um: float
-    height_um: float
-    mpp: float
-    morphology_signal: float
-    architecture: Architecture
-    cytology: Cytology
-    membranes: Membranes
-    he: Staining
-    ihc: Staining
-    offset: SectionOffset
-
-    @property
-    def target_score(self) -> Score:
-        """Score of the shares aimed at; the counted ones are in the truth."""
-        return call_from_shares(self.membranes.shares).score
+_ATTEMPTS = 60
 
 
 def draw_recipe(
@@ -169,8 +56,7 @@ def draw_recipe(
         one of the five equally often. Only the HER2 levels are drawn again to
         reach it, so that the stratum selects no morphology.
     morphology_signal
-        In [0, 1]: how strongly H&E carries the HER2 level, see the module
-        ``napari_her2.phantom.coupling``. 0 is not at all.
+        In [0, 1]: how strongly H&E carries the HER2 level; 0 is not at all.
     width_um, height_um, mpp
         Size of both slides and their pixel.
     section
@@ -193,10 +79,7 @@ def draw_recipe(
             f"A slide of {width_um} x {height_um} µm at {mpp} µm/px cannot be made.",
             "Give at least 50 µm a side and 0.05 to 20 µm/px.",
         )
-    # imported here: counting the truth needs the recipe's types
-    from napari_her2.phantom.truth import count_shares
-
-    for attempt in range(200):
+    for attempt in range(_ATTEMPTS):
         level_rng = np.random.default_rng([seed, 1, attempt])
         aim = stratum or list(Score)[int(level_rng.integers(5))]
         recipe = _draw(
@@ -210,7 +93,9 @@ def draw_recipe(
         )
         if stratum is None:
             return recipe
-        _, shares = count_shares(recipe)
+        n_cells, shares = count_shares(recipe)
+        if not n_cells:
+            break
         if call_from_shares(shares).score is stratum:
             return recipe
     raise UsageError(
@@ -221,22 +106,22 @@ def draw_recipe(
 
 def _draw_membranes(rng: np.random.Generator, aim: Score) -> Membranes:
     """Draw shares that give a score, often near the guideline's borders."""
-    near_ten = float(np.clip(rng.normal(0.10, 0.03), 0.03, 0.2))
+    below, above = rng.uniform(0.06, 0.098), rng.uniform(0.105, 0.15)
     intense = complete = incomplete = faint = 0.0
     match aim:
         case Score.ULTRALOW:
-            faint = float(rng.choice([rng.uniform(0.005, 0.095), min(near_ten, 0.095)]))
+            faint = rng.choice([rng.uniform(0.005, 0.095), below])
         case Score.ONE:
-            faint = float(rng.choice([rng.uniform(0.15, 0.8), max(near_ten, 0.11)]))
-            complete = float(rng.choice([0.0, rng.uniform(0, 0.08)]))
-            incomplete = float(rng.choice([0.0, rng.uniform(0, 0.08)]))
+            faint = rng.choice([rng.uniform(0.15, 0.8), above])
+            complete = rng.choice([0.0, rng.uniform(0, 0.08)])
+            incomplete = rng.choice([0.0, rng.uniform(0, 0.08)])
         case Score.TWO:
             kind = rng.choice(
                 ["moderate", "few intense", "incomplete"], p=[0.6, 0.3, 0.1]
             )
             faint = rng.uniform(0.1, 0.4)
             if kind == "moderate":
-                complete = rng.choice([rng.uniform(0.15, 0.5), max(near_ten, 0.11)])
+                complete = rng.choice([rng.uniform(0.15, 0.5), above])
                 incomplete = rng.uniform(0, 0.1)
             elif kind == "few intense":
                 intense = rng.uniform(0.01, 0.09)
@@ -245,7 +130,7 @@ def _draw_membranes(rng: np.random.Generator, aim: Score) -> Membranes:
                 incomplete = rng.uniform(0.13, 0.4)
                 complete = rng.uniform(0, 0.05)
         case Score.THREE:
-            intense = rng.choice([rng.uniform(0.35, 0.95), max(near_ten, 0.115)])
+            intense = rng.choice([rng.uniform(0.35, 0.95), above])
             complete = rng.uniform(0.2, 0.8) * (1 - intense)
             faint = rng.uniform(0, 0.8) * (1 - intense - complete)
     total = max(1.0, intense + complete + incomplete + faint)
@@ -390,7 +275,7 @@ def _draw_offset(
         persistence=float(rng.uniform(0.5, 0.7)),
         rotation_deg=float(rng.choice([-1, 1]) * rng.uniform(2, 9)),
         scale=float(rng.uniform(0.99, 1.01)),
-        shift_um=tuple(rng.uniform(-0.04, 0.04, 2) * side_um),  # type: ignore[arg-type]
+        shift_um=tuple(rng.uniform(-0.04, 0.04, 2) * side_um),
         deformation_um=float(rng.uniform(8, 25)),
         deformation_wavelength_um=float(rng.uniform(1000, 3000)),
     )

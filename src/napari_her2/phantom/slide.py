@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 
 import numpy as np
@@ -19,8 +20,8 @@ from napari_her2.phantom.deformation import SectionTransform
 from napari_her2.phantom.ducts import DuctKind
 from napari_her2.phantom.glands import paint_duct
 from napari_her2.phantom.ground import Ground
-from napari_her2.phantom.noise import look_up, smooth_texture
-from napari_her2.phantom.recipe import PhantomRecipe, Staining
+from napari_her2.phantom.noise import Floats, look_up, smooth_texture
+from napari_her2.phantom.parameters import PhantomRecipe, Staining
 from napari_her2.phantom.stroma import (
     find_fat,
     paint_fat,
@@ -28,8 +29,6 @@ from napari_her2.phantom.stroma import (
     paint_lymphocytes,
 )
 from napari_her2.phantom.terrain import Terrain
-
-Floats = NDArray[np.float64]
 
 BLOCK_PX = 256
 REGION_PX = 1024
@@ -87,7 +86,8 @@ class VirtualPair:
         _, _, cells = self.survey(stain, box_px)
         mine = cells.kind == CellKind.INVASIVE
         mine &= self.in_box(stain, box_px, cells.y_um, cells.x_um)
-        return cells.her2().pattern[mine]
+        found: NDArray[np.int8] = cells.her2().pattern[mine]
+        return found
 
     def staining(self, stain: Stain) -> Staining:
         """Return the dyes and the scanner of one slide."""
@@ -234,6 +234,6 @@ def _parts(box: BoxPx, size_px: int) -> list[BoxPx]:
     cols = np.linspace(box.x0, box.x1, math.ceil(box.width / size_px) + 1).astype(int)
     return [
         BoxPx(int(y0), int(x0), int(y1), int(x1))
-        for y0, y1 in zip(rows[:-1], rows[1:], strict=True)
-        for x0, x1 in zip(cols[:-1], cols[1:], strict=True)
+        for y0, y1 in itertools.pairwise(rows)
+        for x0, x1 in itertools.pairwise(cols)
     ]

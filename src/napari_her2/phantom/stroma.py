@@ -6,12 +6,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_her2.core.geometry import BoxUm
-from napari_her2.phantom.ground import Floats32, Ground, Select
+from napari_her2.phantom.ground import Ground, Select
 from napari_her2.phantom.lattice import Lattice
-from napari_her2.phantom.noise import look_up, smooth_texture, uniforms
+from napari_her2.phantom.noise import Floats, look_up, smooth_texture, uniforms
 from napari_her2.phantom.terrain import Terrain
-
-Floats = NDArray[np.float64]
 
 FAT_PITCH_UM = 64.0
 LYMPHOCYTE_PITCH_UM = 6.9
@@ -51,7 +49,7 @@ def paint_fibres(ground: Ground, where: Select) -> None:
 
 
 def _paint_fibroblasts(
-    ground: Ground, where: Select, across: Floats, along: Floats, solid: Floats32
+    ground: Ground, where: Select, across: Floats, along: Floats, solid: Floats
 ) -> None:
     seed = ground.terrain.recipe.seed * 64 + 21 + (0 if ground.is_he else 1)
     if not where.size:
@@ -91,7 +89,7 @@ def _paint_fibroblasts(
     )
 
 
-def find_fat(ground: Ground, where: Select, box: BoxUm) -> tuple[Select, Floats32]:
+def find_fat(ground: Ground, where: Select, box: BoxUm) -> tuple[Select, Floats]:
     """Find the pixels of adipocytes, and how far each is from its cell's border."""
     seed = ground.terrain.recipe.seed * 64 + 23
     lattice = Lattice(FAT_PITCH_UM, 0.9 + seed % 5, box)
@@ -116,7 +114,7 @@ def find_fat(ground: Ground, where: Select, box: BoxUm) -> tuple[Select, Floats3
     return where[inside], edge[inside]
 
 
-def paint_fat(ground: Ground, where: Select, edge: Floats32) -> None:
+def paint_fat(ground: Ground, where: Select, edge: Floats) -> None:
     """Lay adipocytes: empty, with thin septa."""
     y32 = ground.y_um[where].astype(np.float32)
     x32 = ground.x_um[where].astype(np.float32)

@@ -14,11 +14,8 @@ from numpy.typing import NDArray
 
 from napari_her2.core.geometry import BoxUm
 from napari_her2.phantom.ducts import DuctKind, ducts_near
-from napari_her2.phantom.noise import fractal_noise
-from napari_her2.phantom.recipe import PhantomRecipe
-
-Floats = NDArray[np.float64]
-Floats32 = NDArray[np.float32]
+from napari_her2.phantom.noise import Floats, fractal_noise
+from napari_her2.phantom.parameters import PhantomRecipe
 
 NODE_UM = 4.0
 MARGIN_UM = 60.0
@@ -39,8 +36,8 @@ class Spots:
     """Points among the nodes: flat index of the corner, way down and along."""
 
     corner: NDArray[np.int32]
-    down: Floats32
-    along: Floats32
+    down: Floats
+    along: Floats
 
 
 class Terrain:
@@ -71,7 +68,7 @@ class Terrain:
             recipe,
             BoxUm(box.y0 - reach, box.x0 - reach, box.y1 + reach, box.x1 + reach),
         )
-        self._nodes: dict[str, Floats32] = {}
+        self._nodes: dict[str, Floats] = {}
 
     def spots(self, y_um: Floats, x_um: Floats) -> Spots:
         """Find the nodes around points, clamped at the margin's edge."""
@@ -85,7 +82,7 @@ class Terrain:
             (col - left).astype(np.float32),
         )
 
-    def at(self, name: str, spots: Spots) -> Floats32:
+    def at(self, name: str, spots: Spots) -> Floats:
         """Interpolate one field linearly at points that were found before."""
         nodes = self.nodes(name).ravel()
         corner = spots.corner
@@ -99,7 +96,7 @@ class Terrain:
         left += right
         return left
 
-    def sample(self, name: str, y_um: Floats, x_um: Floats) -> Floats32:
+    def sample(self, name: str, y_um: Floats, x_um: Floats) -> Floats:
         """Interpolate one field at points."""
         return self.at(name, self.spots(y_um, x_um))
 
@@ -107,7 +104,7 @@ class Terrain:
         """Whether a field rises above a level anywhere in the box."""
         return bool(self.nodes(name).max() > above)
 
-    def nodes(self, name: str) -> Floats32:
+    def nodes(self, name: str) -> Floats:
         """Values of one field at the nodes, drawn when first asked for."""
         if name not in self._nodes:
             drawn = getattr(self, f"_{name}")()
@@ -141,7 +138,8 @@ class Terrain:
         # the bed's rim thins out instead of being cut
         nest = np.minimum(nest, 30 + 60 * bed) + np.minimum(bed, 0) * 80
         limit = np.minimum(self.nodes("outline") - 6, -self.nodes("duct") - 14)
-        return np.minimum(nest, limit)
+        thinned: Floats = np.minimum(nest, limit)
+        return thinned
 
     def fat(self, y_um: Floats, x_um: Floats) -> Floats:
         """Above 0 where fat lies; drawn at the points themselves, however far."""
@@ -175,13 +173,14 @@ class Terrain:
         swirl = self.recipe.architecture.fibre_waviness
         wrap = np.clip(np.maximum(self.nodes("nest"), self.nodes("duct")), -45, 0)
         turned = (math.cos(self._grain) - 1) * self._y + math.sin(self._grain) * self._x
-        return (
+        moved: Floats = (
             turned
             + 26 * swirl * self._field(11, 230.0, 2)
             + 3.2 * self._field(15, 38.0, 2)
             + 240 * self._field(16, 1500.0, 1)
             + 0.6 * wrap
         )
+        return moved
 
     def _fibre_x(self) -> Floats:
         turned = (math.cos(self._grain) - 1) * self._x - math.sin(self._grain) * self._y
@@ -196,7 +195,7 @@ class Terrain:
         short = min(half_y, half_x)
         v, u = np.abs(y / half_y - 1), np.abs(x / half_x - 1)
         # a rounded rectangle in relative coordinates
-        edge = (1 - (v**4 + u**4) ** 0.25) * short
+        edge: Floats = (1 - (v**4 + u**4) ** 0.25) * short
         edge -= 0.09 * short
         edge += 0.07 * short * fractal_noise(seed, y, x, 0.9 * short, 2)
         edge += 9 * fractal_noise(seed + 1, y, x, 90.0, 3)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import pyarrow
@@ -14,11 +14,9 @@ from napari_her2.core.guideline import MembraneShares
 from napari_her2.core.score import Stain
 from napari_her2.phantom.cells import CellKind, Pattern, shares_of
 from napari_her2.phantom.ducts import DuctKind, ducts_near
-from napari_her2.phantom.recipe import PhantomRecipe
+from napari_her2.phantom.parameters import PhantomRecipe
+from napari_her2.phantom.slide import VirtualPair
 from napari_her2.phantom.stroma import lymphocytes
-
-if TYPE_CHECKING:
-    from napari_her2.phantom.slide import VirtualPair
 
 _STRETCH_PX = 4096
 
@@ -27,9 +25,6 @@ def count_shares(
     recipe: PhantomRecipe, stain: Stain = Stain.IHC
 ) -> tuple[int, MembraneShares]:
     """Count invasive cells and patterns over a whole slide, part by part."""
-    # imported here: a recipe is drawn by counting, and a slide needs a recipe
-    from napari_her2.phantom.slide import VirtualPair
-
     pair = VirtualPair(recipe)
     counts = np.zeros(len(Pattern), np.int64)
     for part in _parts_of(pair, stain):

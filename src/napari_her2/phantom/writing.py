@@ -16,7 +16,7 @@ import pyarrow.parquet
 from napari_her2.core.errors import StorageError
 from napari_her2.core.guideline import call_from_shares
 from napari_her2.core.score import Stain
-from napari_her2.phantom.recipe import PhantomRecipe
+from napari_her2.phantom.parameters import PhantomRecipe
 from napari_her2.phantom.slide import VirtualPair
 from napari_her2.phantom.truth import cells, count_shares, regions
 from napari_her2.slides.case import Case, write_case
