@@ -52,9 +52,9 @@ class TrainingConfig:
     """
 
     seed: int = 1
-    n_slides: int = 120
+    n_slides: int = 112
     n_validation_slides: int = 8
-    n_test_slides: int = 36
+    n_test_slides: int = 32
     tiles_per_slide: int = 4
     morphology_signal: float = 0.5
     mpp: float = 0.5
