@@ -1,0 +1,71 @@
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+
+@pytest.fixture(scope="session")
+def tiny_bundle_path(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A real bundle of real networks, untrained and narrow: tiles of 192 px."""
+    import torch
+
+    from napari_her2.models.bundle import Card, write_bundle
+    from napari_her2.models.card import INTENDED_USE, NO_TUMOUR
+    from napari_her2.models.config import DEMO
+    from napari_her2.models.network import Her2Network
+
+    config = replace(
+        DEMO,
+        generator_width=4,
+        shared_widths=(4, 4, 8, 8, 8),
+        specific_width_mult=0.25,
+        feature_width=16,
+        attention_width=4,
+    )
+    torch.manual_seed(1)
+    network = Her2Network(config, core_px=64, halo_px=64, attention_scale=1.0)
+    card = Card(
+        name="tiny",
+        version="1",
+        trained_on="nothing",
+        mpp=0.5,
+        core_px=64,
+        halo_px=64,
+        inputs=("he", "ihc"),
+        outputs=("synthetic_ihc", "logits"),
+        classes=(NO_TUMOUR, "0", "0+", "1+", "2+", "3+"),
+        files={},
+        licence="BSD-3-Clause",
+        intended_use=INTENDED_USE,
+        parameters={"network": config.to_dict(), "attention_scale": 1.0},
+        training_command="none",
+        seed=1,
+        scores={},
+    )
+    return write_bundle(
+        tmp_path_factory.mktemp("bundles") / "tiny",
+        card,
+        {
+            "generator": network.generator.state_dict(),
+            "classifier": network.classifier.state_dict(),
+        },
+    ).path
+
+
+@pytest.fixture(scope="session")
+def virtual_case(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Manifest of a small virtual pair, 2+, with its truth."""
+    from napari_her2.core.score import Score
+    from napari_her2.phantom.recipe import draw_recipe
+    from napari_her2.phantom.writing import write_pair
+
+    recipe = draw_recipe(3, stratum=Score.TWO, width_um=300.0, height_um=240.0)
+    return write_pair(recipe, tmp_path_factory.mktemp("virtual") / "case")
+
+
+@pytest.fixture
+def own_folders(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Point journal and cache into the test's folder."""
+    monkeypatch.setenv("NAPARI_HER2_JOURNAL", str(tmp_path / "journal.sqlite"))
+    monkeypatch.setenv("NAPARI_HER2_CACHE", str(tmp_path / "cache"))
+    return tmp_path
