@@ -13,8 +13,8 @@ from qtpy.QtCore import QTimer
 
 from napari_her2.app.resources import sample_case_path
 from napari_her2.app.run_plan import RunTarget
-from napari_her2.slides.case import MANIFEST_SUFFIX, read_case
-from napari_her2.slides.pair import open_pair
+from napari_her2.core.errors import NotReadyError
+from napari_her2.slides.case import MANIFEST_SUFFIX
 from napari_her2.viewer.desk import Desk, desk_of
 from napari_her2.viewer.slide_layers import LayerTuple, slide_layers
 from napari_her2.widgets.assist_dock import AssistDock
@@ -68,8 +68,9 @@ def read_layers(path: str) -> list[Any]:
     """Open a case in the session of the current viewer; return its layers."""
     viewer = current_viewer()
     if viewer is None:
-        case = read_case(path)
-        return list(slide_layers(open_pair(case), case.case_id))
+        raise NotReadyError(
+            "A case opens in a napari window.", "Start one with: napari-her2 open CASE"
+        )
     desk = desk_of(viewer)
     with desk.stage.slides_added_elsewhere():
         desk.open_paths([Path(path)])

@@ -16,11 +16,12 @@ def state(camera):
 
 def test_whichever_camera_moves_the_others_follow():
     three = cameras()
-    LinkedCameras(three)
+    link = LinkedCameras(three)
     for moved, center, zoom in ((0, (0, 5, 6), 2.0), (2, (0, 50, 60), 0.5)):
         three[moved].center = center
         three[moved].zoom = zoom
         assert {state(camera) for camera in three} == {(center, zoom)}
+    link.close()
 
 
 def test_a_closed_link_lets_go():

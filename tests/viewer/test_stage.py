@@ -75,9 +75,10 @@ def test_overlays_cover_the_tiles_they_were_computed_on(open_desk, run):
     height_um = store.grid.n_rows * store.grid.core_px * store.grid.model_mpp
     for role in (Role.ATTENTION, Role.BRANCH_SHARE):
         layer = find(open_desk.viewer.layers, role)
-        low, high = layer.extent.world
-        assert low[0] == pytest.approx(0)
-        assert high[0] == pytest.approx(height_um)
+        low, high = layer.extent.world  # centres of the outermost pixels
+        half = layer.scale[0] / 2
+        assert low[0] - half == pytest.approx(0)
+        assert high[0] + half == pytest.approx(height_um)
 
 
 def test_the_border_cannot_be_hidden_apart_from_the_synthetic_image(open_desk, run):

@@ -1,3 +1,4 @@
+import numpy as np
 import pytest
 from napari.components import ViewerModel
 
@@ -23,8 +24,8 @@ def test_pixels_follow_from_the_scale(viewer):
 
 
 def test_a_cell_of_the_grid_shows_a_fraction(viewer):
-    viewer.add_image([[0]])
-    viewer.add_image([[0]])
+    for _ in range(2):
+        viewer.add_image(np.zeros((4, 4)))
     viewer.scene.camera.center = (0, 1000, 2000)
     viewer.scene.camera.zoom = 2
     viewer.canvas.grid.enabled = True

@@ -24,7 +24,7 @@ def view_box_um(viewer: Any) -> BoxUm:
     """
     height, width = np.asarray(viewer.canvas.size, dtype=float)
     if viewer.canvas.grid.enabled:
-        rows, columns = viewer.canvas.grid.actual_shape(len(viewer.layers))
+        rows, columns = viewer.canvas.grid.actual_shape(viewer.layers)
         height, width = height / rows, width / columns
     zoom = float(viewer.scene.camera.zoom)
     y, x = (float(value) for value in viewer.scene.camera.center[-2:])

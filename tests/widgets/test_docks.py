@@ -1,0 +1,250 @@
+import pytest
+from qtpy.QtWidgets import QComboBox, QLabel, QPushButton, QTreeWidget, QWidget
+
+from napari_her2.app.run_plan import RunTarget
+from napari_her2.core.records import RESEARCH_USE
+from napari_her2.core.score import NotAssessable, Score
+from napari_her2.review.events import ReasonCode
+from napari_her2.viewer.roles import Role, find
+from napari_her2.widgets.assist_dock import AssistDock
+from napari_her2.widgets.case_dock import CaseDock
+from napari_her2.widgets.result_card import HIDDEN, NOTHING, READ_GIVEN
+from napari_her2.widgets.review_dock import ReviewDock
+
+
+@pytest.fixture
+def dock(qtbot):
+    def make(kind, desk):
+        made = kind(desk)
+        qtbot.addWidget(made)
+        made.show()
+        return made
+
+    return make
+
+
+def texts(widget):
+    """Every word a dock shows or says in a tooltip."""
+    found = []
+    for child in [widget, *widget.findChildren(QWidget)]:
+        found.append(child.toolTip())
+        found.append(child.accessibleDescription())
+        if isinstance(child, QLabel | QPushButton):
+            found.append(child.text())
+        if isinstance(child, QTreeWidget):
+            for index in range(child.topLevelItemCount()):
+                item = child.topLevelItem(index)
+                found += [item.text(column) for column in range(child.columnCount())]
+                found += [item.toolTip(column) for column in range(child.columnCount())]
+    return [text for text in found if text]
+
+
+def test_the_case_dock_says_what_is_open(dock, open_desk):
+    shown = texts(dock(CaseDock, open_desk))
+    assert open_desk.session.state.case.case_id in shown
+    assert "600 × 480 px   0.5 µm/px" in shown
+    assert "Registration: from the manifest" in shown
+
+
+def test_an_error_is_a_notice_with_its_next_step_and_can_be_put_away(dock, open_desk):
+    case = dock(CaseDock, open_desk)
+    open_desk.open_paths([open_desk.session.state.case.he.with_name("x.her2case.json")])
+    assert "x.her2case.json: the case cannot be read" in case.notice.text.text()
+    assert case.notice.isVisible()
+    assert open_desk.session.state.case is not None, "the open case stays open"
+    case.notice.put_away.click()
+    assert not case.notice.isVisible()
+
+
+def test_buttons_say_why_they_are_off(dock, desk):
+    assist, review = dock(AssistDock, desk), dock(ReviewDock, desk)
+    for widget in (*assist.runs.run.values(), review.export):
+        assert not widget.isEnabled()
+        assert widget.toolTip() == "Open a case first."
+    assert not review.decision.confirm.isEnabled()
+    assert review.decision.confirm.toolTip()
+
+
+def test_a_slide_without_scale_turns_every_run_off_until_it_is_given(
+    dock, desk, scaleless_slide, tiny_bundle_path
+):
+    case, assist = dock(CaseDock, desk), dock(AssistDock, desk)
+    desk.session.choose_bundle(tiny_bundle_path)
+    desk.open_slides(scaleless_slide)
+    desk.stage.follow_view()
+    assert "scale unknown" in " ".join(texts(case))
+    assert not desk.viewer.canvas.overlays.scale_bar.visible
+    for widget in assist.runs.run.values():
+        assert not widget.isEnabled()
+        assert "scale unknown" in widget.toolTip()
+    (entry,) = [w for w in case.findChildren(QWidget) if hasattr(w, "accept")][:1]
+    assert entry.isVisible()
+    entry.value.setValue(0.5)
+    entry.accept.click()
+    desk.stage.follow_view()
+    assert not entry.isVisible()
+    assert assist.runs.run[RunTarget.SLIDE].isEnabled()
+    assert desk.viewer.canvas.overlays.scale_bar.visible
+
+
+def test_progress_is_drawn_and_cancel_stands_by(dock, open_desk):
+    assist = dock(AssistDock, open_desk)
+    session = open_desk.session
+    steps = session.begin_run(session.plan(RunTarget.VIEW))
+    for _ in range(3):
+        session.absorb(next(steps))
+    assert assist.runs.cancel.isVisible()
+    assert assist.runs.bar.value() == session.state.run.n_done == 2
+    assert "of" in assist.runs.status.text()
+    assert not assist.runs.run[RunTarget.VIEW].isEnabled()
+    steps.close()
+
+
+def test_the_suggestion_is_withheld_everywhere_until_the_first_read(
+    dock, open_desk, run
+):
+    docks = [dock(kind, open_desk) for kind in (CaseDock, AssistDock, ReviewDock)]
+    assist, review = docks[1:]
+    run(open_desk)
+    (row,) = open_desk.session.state.reviewed
+    suggestion = row.record.suggestion
+    secrets = [f"{share:.0%}" for _, share in suggestion.probabilities]
+    secrets += [getattr(suggestion.call, "meaning", str(suggestion.call))]
+
+    def leaks():
+        said = [text for widget in docks for text in texts(widget)]
+        said += [f"{x.name} {x.metadata}" for x in open_desk.viewer.layers]
+        said.append(open_desk.viewer.status)
+        # the meaning of each score is the tooltip of its first-read button
+        said = [str(t) for t in said if t not in {s.meaning for s in Score}]
+        return [secret for secret in secrets for text in said if secret in text]
+
+    assert HIDDEN in texts(assist)
+    assert "hidden" in texts(review)
+    assert not assist.result.call.text()
+    assert not assist.result.bars.accessibleDescription()
+    assert leaks() == []
+    assert find(open_desk.viewer.layers, Role.SCORE_MAP) is None
+    assert not assist.overlays.rows[1].check.isEnabled()
+    review.first_read.scores[Score.ONE].click()
+    assert READ_GIVEN in texts(assist)
+    assert not assist.result.call.text()
+    assert find(open_desk.viewer.layers, Role.SCORE_MAP) is None
+    review.decision.reveal.click()
+    open_desk.stage.refresh_overlays()
+    assert leaks(), "the same search finds it once it is revealed"
+    assert assist.result.call.text()
+    assert assist.overlays.rows[1].check.isEnabled()
+
+
+def test_with_first_reads_switched_off_the_suggestion_shows_at_once(
+    dock, open_desk, run
+):
+    open_desk.session.state.first_read_required = False
+    assist = dock(AssistDock, open_desk)
+    assert NOTHING in texts(assist)
+    run(open_desk)
+    assert assist.result.call.text()
+    assert find(open_desk.viewer.layers, Role.SCORE_MAP) is not None
+
+
+def test_a_reader_overrides_with_a_reason(dock, open_desk, run):
+    review = dock(ReviewDock, open_desk)
+    run(open_desk)
+    review.first_read.scores[Score.ONE].click()
+    assert review.first_read.scores[Score.ONE].isChecked()
+    review.decision.reveal.click()
+    assert not review.decision.override.accept.isEnabled(), "a reason is needed"
+    form = review.decision.override
+    suggested = open_desk.session.state.selected.suggestion.call
+    mine = Score.THREE if suggested is not Score.THREE else Score.TWO
+    choose(form.call, mine)
+    choose(form.reason, ReasonCode.HETEROGENEITY)
+    form.accept.click()
+    decision = open_desk.session.state.selected.record.decision
+    assert (decision.call, decision.reader.name) == (mine, "Dr Demo")
+    assert decision.reason == "heterogeneity"
+    assert str(mine) in review.decision.history.text()
+    assert not form.accept.isEnabled()
+    assert "Reopen it" in form.accept.toolTip()
+
+
+def test_an_own_read_is_signed_without_the_ai(dock, open_desk, run):
+    review = dock(ReviewDock, open_desk)
+    run(open_desk)
+    assert not review.decision.own_read.isEnabled()
+    menu = review.first_read.not_assessable.menu()
+    menu.triggered.emit(menu.actions()[0])
+    review.decision.own_read.click()
+    decision = open_desk.session.state.selected.record.decision
+    assert isinstance(decision.call, NotAssessable)
+    assert decision.suggestion is None
+
+
+def test_defer_and_reopen_ask_why(dock, open_desk, run):
+    review = dock(ReviewDock, open_desk)
+    run(open_desk)
+    defer, reopen = review.decision.defer, review.decision.reopen
+    defer.menu().triggered.emit(defer.menu().actions()[0])
+    assert open_desk.session.state.selected.record.deferral.note == "ISH needed"
+    assert "deferred" in texts(review)
+    reopen.menu().triggered.emit(reopen.menu().actions()[1])
+    assert open_desk.session.state.selected.record.deferral is None
+
+
+def test_without_a_name_nobody_reads(dock, open_desk, run):
+    review = dock(ReviewDock, open_desk)
+    run(open_desk)
+    review.reader.setText("  ")
+    review.reader.editingFinished.emit()
+    for widget in (*review.first_read.scores.values(), review.decision.defer):
+        assert not widget.isEnabled()
+        assert "Enter your name" in widget.toolTip()
+
+
+def test_overlays_are_shown_and_faded_from_the_dock(dock, open_desk, run):
+    assist = dock(AssistDock, open_desk)
+    run(open_desk)
+    attention = find(open_desk.viewer.layers, Role.ATTENTION)
+    row = assist.overlays.rows[2]
+    row.check.click()
+    row.opacity.setValue(30)
+    assert attention.visible
+    assert attention.opacity == pytest.approx(0.3)
+    attention.visible = False
+    assert not row.check.isChecked()
+
+
+def test_export_says_what_was_written(dock, open_desk, run, tmp_path):
+    review = dock(ReviewDock, open_desk)
+    run(open_desk)
+    review.export_to(tmp_path / "out")
+    written = sorted(path.name for path in (tmp_path / "out").iterdir())
+    assert "scores.csv" in written
+    assert "scores.csv" in open_desk.session.state.notice.text
+
+
+def test_the_research_line_is_always_there(dock, desk):
+    assert RESEARCH_USE in texts(dock(ReviewDock, desk))
+
+
+def test_a_deleted_dock_stops_listening(qtbot, open_desk):
+    import gc
+
+    from qtpy.QtCore import QCoreApplication, QEvent
+
+    signal = open_desk.session.state.events.case
+    before = len(signal)
+    review = ReviewDock(open_desk)
+    assert len(signal) > before
+    review.deleteLater()
+    QCoreApplication.sendPostedEvents(None, QEvent.Type.DeferredDelete)
+    del review
+    gc.collect()
+    assert len(signal) == before
+    open_desk.close_case()
+
+
+def choose(box: QComboBox, value: object) -> None:
+    index = next(i for i in range(box.count()) if box.itemData(i) == value)
+    box.setCurrentIndex(index)
