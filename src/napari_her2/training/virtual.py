@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Self
+from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -158,7 +158,7 @@ class _Cells:
 
 
 def _inside(
-    box: BoxUm, y_um: NDArray[np.float64], x_um: NDArray[np.float64]
+    box: BoxUm, y_um: NDArray[np.floating[Any]], x_um: NDArray[np.floating[Any]]
 ) -> NDArray[np.bool_]:
     return (y_um >= box.y0) & (y_um < box.y1) & (x_um >= box.x0) & (x_um < box.x1)
 
