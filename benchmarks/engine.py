@@ -26,7 +26,7 @@ from typing import Any
 import numpy as np
 import tifffile
 import torch
-from engine_parts import NullNetwork, Timed, null_bundle, opened, row, square
+from engine_parts import MPP, NullNetwork, Timed, null_bundle, opened, row, square
 from engine_slides import write_textured_slide
 from numpy.typing import NDArray
 
@@ -38,9 +38,7 @@ from napari_her2.models.bundle import Bundle, load_bundle, shipped_bundle
 from napari_her2.models.network import Her2Network, load_network
 from napari_her2.slides.pair import SlidePair
 
-SIDE_PX, TILE_PX, MPP = 10_240, 512, 0.5
-SCAN_MPP = 0.25
-"""A 40x scan, for the runs over whole slides."""
+SIDE_PX, TILE_PX = 10_240, 512
 
 Rows = list[dict[str, Any]]
 
@@ -56,7 +54,7 @@ def overhead(folder: Path, _: Bundle) -> Rows:
     """Time the engine and a plain loop with a network that does nothing."""
     path = write_textured_slide(folder / "10k.tif", SIDE_PX, MPP)
     n_tiles = (SIDE_PX // TILE_PX) ** 2
-    bundle = null_bundle(TILE_PX, 0, MPP)
+    bundle = null_bundle(TILE_PX, 0)
     network = NullNetwork(TILE_PX)
     engine_ms, loop_ms = [], []
     for _repeat in range(5):
@@ -202,7 +200,7 @@ def undivided(folder: Path, bundle: Bundle) -> Rows:
 def half_shift(folder: Path, _: Bundle) -> Rows:
     """Count what a view shifted by half computes again."""
     path = write_textured_slide(folder / "10k.tif", SIDE_PX, MPP)
-    bundle, network = null_bundle(TILE_PX, 0, MPP), NullNetwork(TILE_PX)
+    bundle, network = null_bundle(TILE_PX, 0), NullNetwork(TILE_PX)
     with opened(path) as pair, fresh_store(pair, bundle) as store:
         counts = []
         for x0 in (0, 1024):
@@ -230,10 +228,10 @@ def useful(_: Path, bundle: Bundle) -> Rows:
 
 def memory(folder: Path, bundle: Bundle) -> Rows:
     """Measure resident memory of runs with a network that does nothing."""
-    region = _measure(folder, SIDE_PX, MPP, TILE_PX, 0)
+    region = _measure(folder, SIDE_PX, TILE_PX, 0)
     card = bundle.card
     small, large = (
-        _measure(folder, side_px, SCAN_MPP, card.core_px, card.halo_px)
+        _measure(folder, side_px, card.core_px, card.halo_px)
         for side_px in (8192, 32768)
     )
     return [
@@ -250,9 +248,9 @@ def memory(folder: Path, bundle: Bundle) -> Rows:
 
 
 def _measure(
-    folder: Path, side_px: int, mpp: float, core_px: int, halo_px: int
+    folder: Path, side_px: int, core_px: int, halo_px: int
 ) -> dict[str, float]:
-    path = write_textured_slide(folder / f"{side_px // 1000}k.tif", side_px, mpp)
+    path = write_textured_slide(folder / f"{side_px // 1000}k.tif", side_px, MPP)
     script = Path(__file__).with_name("engine_memory.py")
     with tempfile.TemporaryDirectory(dir=folder) as store:
         sizes = map(str, (side_px, core_px, halo_px))

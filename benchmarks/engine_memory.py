@@ -17,16 +17,13 @@ from engine_parts import NullNetwork, null_bundle, opened, square
 
 from napari_her2.inference.engine import run
 from napari_her2.inference.store import open_store
-from napari_her2.slides.tissue import find_tissue
-
-MODEL_MPP = 0.5
 
 
 def main() -> None:
     """Run and print ``before`` and ``peak``, resident MB."""
     path, store_folder = Path(sys.argv[1]), Path(sys.argv[5])
     side_px, core_px, halo_px = (int(text) for text in sys.argv[2:5])
-    bundle = null_bundle(core_px, halo_px, MODEL_MPP)
+    bundle = null_bundle(core_px, halo_px)
     process, stop, peak = psutil.Process(), threading.Event(), [0]
 
     def watch() -> None:
@@ -38,9 +35,8 @@ def main() -> None:
         watcher = threading.Thread(target=watch)
         watcher.start()
         store = open_store(pair, bundle, root=store_folder)
-        tissue = find_tissue(pair.reference)
         network = NullNetwork(core_px)
-        for _ in run(pair, network, bundle, [square(side_px)], store, tissue):
+        for _ in run(pair, network, bundle, [square(side_px)], store):
             pass
         stop.set()
         watcher.join()

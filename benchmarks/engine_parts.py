@@ -21,6 +21,9 @@ from napari_her2.models.network import TileOutput
 from napari_her2.slides.pair import SlidePair
 from napari_her2.slides.slide import open_slide
 
+MPP = 0.5
+"""µm/px of the slides and of the network that does nothing."""
+
 COMMAND = "python benchmarks/engine.py"
 
 
@@ -52,13 +55,13 @@ def opened(path: Path) -> Iterator[SlidePair]:
         yield pair
 
 
-def null_bundle(core_px: int, halo_px: int, mpp: float) -> Bundle:
+def null_bundle(core_px: int, halo_px: int) -> Bundle:
     """Return the bundle of a network that does nothing."""
     card = Card(
         name="nothing",
         version="0",
         trained_on="nothing",
-        mpp=mpp,
+        mpp=MPP,
         core_px=core_px,
         halo_px=halo_px,
         inputs=("he", "ihc"),
