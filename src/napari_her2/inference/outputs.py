@@ -75,7 +75,6 @@ def write_outputs(
         **_result_record(suggestion, store, region, bundle),
         "slides": {
             stain.value: {
-                "file": slide.path.name,
                 "fingerprint": slide.fingerprint,
                 "um_per_px": slide.mpp,
             }
