@@ -144,8 +144,7 @@ class Epithelium:
             if not close.size:
                 continue
             depth, _ = duct.polar(y[close], x[close])
-            inside = close[depth > MYOEPITHELIUM_UM]
-            depth = depth[depth > MYOEPITHELIUM_UM]
+            inside, depth = close[depth > 0], depth[depth > 0]
             inside_tissue = terrain.sample("outline", y[inside], x[inside]) > 0
             inside, depth = inside[inside_tissue], depth[inside_tissue]
             kind[inside] = _in_situ_kinds(duct, depth, y[inside], x[inside])

@@ -100,9 +100,10 @@ def find_fat(ground: Ground, where: Select, box: BoxUm) -> tuple[Select, Floats]
         return where[:0], np.zeros(0, np.float32)
     y, x = ground.y_um[where], ground.x_um[where]
     y32, x32 = y.astype(np.float32), x.astype(np.float32)
-    soft = smooth_texture(12.0, 5)
+    soft = smooth_texture(40.0, 5)
     v, u = lattice.to_lattice(
-        y + 2.5 * look_up(soft, y32, x32), x + 2.5 * look_up(soft, x32 + 400, y32)
+        y + 2.5 * look_up(soft, y32 * 3.3, x32 * 3.3),
+        x + 2.5 * look_up(soft, x32 * 3.3 + 400, y32 * 3.3),
     )
     near = lattice.nearest(v, u, 0.2 * drawn[2])
     away = np.sqrt(near.dv**2 + near.du**2)
