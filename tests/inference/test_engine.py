@@ -9,7 +9,6 @@ from inference_fakes import (
     pair_of,
     speckled,
 )
-from napari_her2.slides.tissue import TissueMask
 
 from napari_her2.core.errors import BundleError, NotReadyError, UsageError
 from napari_her2.core.geometry import Affine, BoxPx
@@ -19,6 +18,7 @@ from napari_her2.core.region import Region
 from napari_her2.inference.engine import run
 from napari_her2.inference.result import TileState
 from napari_her2.inference.store import open_store
+from napari_her2.slides.tissue import TissueMask
 
 
 def boxed(*box, name="view"):
@@ -239,7 +239,7 @@ def test_a_run_that_cannot_be_says_why(tmp_path, slide, start, he_pair, bundle):
         list(start(boxed(0, 0, 9, 9), boxed(9, 9, 20, 20))[0])
     with pytest.raises(NotReadyError, match="HER2 IHC"):
         open_store(he_pair, bundle_of(tmp_path, inputs=("ihc",)))
-    with pytest.raises(NotReadyError, match="too coarse"):
+    with pytest.raises(NotReadyError, match=r"he\.tif has 0\.5 µm/px, too coarse"):
         open_store(he_pair, bundle_of(tmp_path, mpp=0.3))
     unknown = pair_of(slide("x.tif", speckled((99, 99), 1), None))
     with pytest.raises(NotReadyError, match=r"scale of x\.tif is unknown"):

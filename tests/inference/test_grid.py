@@ -1,9 +1,7 @@
 import numpy as np
-import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from napari_her2.core.errors import NotReadyError
 from napari_her2.core.geometry import BoxPx
 from napari_her2.core.region import Region
 from napari_her2.inference.grid import TileGrid, useful_share
@@ -99,11 +97,6 @@ def test_a_polygon_takes_only_the_tiles_it_covers():
     corner = Region("r", "corner", ((0, 0), (0, 190), (190, 0)))
     assert grid.tiles_in(corner) == [(0, 0), (0, 1), (1, 0)]
     assert grid.tiles_in(BoxPx(500, 0, 600, 10)) == []
-
-
-def test_a_slide_much_coarser_than_the_model_is_refused():
-    with pytest.raises(NotReadyError, match="too coarse"):
-        TileGrid((400, 400), 0.76, 0.5, 100, 0)
 
 
 def test_demo_geometry_keeps_seven_tenths():

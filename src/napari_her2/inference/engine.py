@@ -12,42 +12,27 @@ from collections import deque
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from itertools import groupby, islice
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
-import numpy as np
-import torch
-from numpy.typing import NDArray
-from torch import Tensor
-
-from napari_her2.core.errors import BundleError, UsageError
+from napari_her2.core.errors import UsageError
 from napari_her2.core.progress import Progress, RegionDone, RunStarted, TileDone
 from napari_her2.core.region import Region
+from napari_her2.inference.forward import BatchRunner, Network
 from napari_her2.inference.grid import Tile
 from napari_her2.inference.plan import TilePlan, plan_tiles
 from napari_her2.inference.reading import TileInput, TileReader
-from napari_her2.inference.result import TileResult
 from napari_her2.inference.store import ResultStore, identity_of
 from napari_her2.inference.suggestion import suggest
 from napari_her2.models.bundle import Bundle
-from napari_her2.models.network import TileOutput
 from napari_her2.slides.pair import SlidePair
 
 if TYPE_CHECKING:
     from napari_her2.slides.tissue import TissueMask
 
-GPU_BATCH = 8
 READERS = 2
 PATIENCE = 0.02
 """Share of a forward pass that may be spent waiting for its tiles to be stored,
 so that a tile is shown when it is done and not one forward pass later."""
-
-
-class Network(Protocol):
-    """What the engine needs of a network: ``models.network.Her2Network`` is one."""
-
-    def __call__(self, he: Tensor | None, ihc: Tensor | None) -> TileOutput:
-        """Score a batch, (B, 3, T, T) float in [0, 1]; None where a stain is absent."""
-        ...
 
 
 def run(
@@ -103,7 +88,6 @@ def run(
             "The result store belongs to other slides or another bundle.",
             "Open it with the pair, bundle and device of this run.",
         )
-    size = batch_size or (1 if torch.device(device).type == "cpu" else GPU_BATCH)
     plan = plan_tiles(reader.grid, regions, tissue, near_yx_px)
     store.mark_background(plan.background)
     known = {tile for tile in plan.tissue if store.is_done(tile)}
@@ -133,10 +117,8 @@ def run(
     yield from finished()
     yield from progress(cached, cached=True)
 
-    def compute(batch: list[TileInput]) -> list[TileResult]:
-        return _forward(network, batch, size, device, bundle)
-
-    yield from progress(_work(reader, compute, store, missing, size), cached=False)
+    compute = BatchRunner(network, bundle, device, batch_size)
+    yield from progress(_work(reader, compute, store, missing), cached=False)
 
 
 class _Waiting:
@@ -158,14 +140,14 @@ class _Waiting:
 
 def _work(
     reader: TileReader,
-    compute: Callable[[list[TileInput]], list[TileResult]],
+    compute: BatchRunner,
     store: ResultStore,
     tiles: Sequence[Tile],
-    size: int,
 ) -> Iterator[Tile]:
     """Yield each tile once it is in the store, reading and writing alongside."""
     if not tiles:
         return
+    size = compute.batch_size
     with (
         ThreadPoolExecutor(READERS, "her2-read") as readers,
         ThreadPoolExecutor(1, "her2-write") as writer,
@@ -225,61 +207,3 @@ def _stored(
         if not writes[0].done():
             return
         yield writes.popleft().result()
-
-
-def _forward(
-    network: Network, batch: list[TileInput], size: int, device: str, bundle: Bundle
-) -> list[TileResult]:
-    """Run the network on tiles of the same evidence."""
-    # on a GPU the kernel, and with it the rounding, may depend on the batch size
-    on_cpu = torch.device(device).type == "cpu"
-    filled = batch if on_cpu else batch + batch[-1:] * (size - len(batch))
-    with torch.inference_mode():
-        output = network(
-            _tensor([part.he for part in filled], device),
-            _tensor([part.ihc for part in filled], device),
-        )
-        probabilities = torch.softmax(output.logits.double(), dim=1).float()
-        parts = [
-            value.cpu().numpy()
-            for value in (
-                probabilities,
-                output.attention.float(),
-                output.channel_weights.float(),
-                output.branch_share.float(),
-            )
-        ]
-        image = output.synthetic_ihc
-        synthetic = None if image is None else image.cpu().numpy()
-    if not all(np.isfinite(values[: len(batch)]).all() for values in parts):
-        raise BundleError(
-            bundle.path,
-            f"the network gave values that are no numbers at tile {batch[0].tile}.",
-            "Choose another bundle; finished tiles are kept.",
-        )
-    probability, attention, weights, share = parts
-    return [
-        TileResult(
-            part.evidence,
-            probability[k],
-            attention[k],
-            weights[k],
-            float(share[k]),
-            None if synthetic is None else synthetic[k],
-        )
-        for k, part in enumerate(batch)
-    ]
-
-
-def _tensor(images: list[NDArray[np.uint8] | None], device: str) -> Tensor | None:
-    """Stack uint8 (T, T, 3) images to (B, 3, T, T) float in [0, 1]."""
-    given = [image for image in images if image is not None]
-    if not given:
-        return None
-    stack = given[0][None] if len(given) == 1 else np.stack(given)
-    if torch.device(device).type == "cpu":
-        # torch would wake its threads for this, which costs more than the division
-        return torch.from_numpy(np.divide(stack, 255, dtype=np.float32)).permute(
-            0, 3, 1, 2
-        )
-    return torch.from_numpy(stack).to(device).permute(0, 3, 1, 2).float().div_(255)

@@ -15,15 +15,11 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_her2.core.errors import NotReadyError
 from napari_her2.core.geometry import Affine, BoxPx
 from napari_her2.core.region import Region
 
 Tile = tuple[int, int]
 """(row, column) of a tile in the grid."""
-
-COARSEST_SLIDE = 1.5
-"""How much coarser than the model a slide may be before results mean nothing."""
 
 
 def useful_share(core_px: int, halo_px: int) -> float:
@@ -60,12 +56,6 @@ class TileGrid:
     def __post_init__(self) -> None:
         if self.core_px * self.px_per_model_px < 1:
             raise ValueError("a tile must cover at least one pixel of the slide")
-        if self.slide_mpp > COARSEST_SLIDE * self.model_mpp:
-            raise NotReadyError(
-                f"The slide has {self.slide_mpp:g} µm/px, the model was trained at "
-                f"{self.model_mpp:g} µm/px: too coarse to read.",
-                "Open a slide scanned at a higher magnification or another bundle.",
-            )
 
     @property
     def px_per_model_px(self) -> float:

@@ -25,6 +25,9 @@ from napari_her2.slides.pair import SlidePair
 from napari_her2.slides.resample import read_mapped
 from napari_her2.slides.slide import Slide
 
+COARSEST_SLIDE = 1.5
+"""How much coarser than the model a slide may be before results mean nothing."""
+
 COVERED_SHARE = 0.5
 """Share of a tile's core that the IHC slide must cover to be read."""
 
@@ -133,6 +136,11 @@ def _known_mpp(slide: Slide) -> float:
 
 
 def _grid(slide: Slide, card: Card) -> TileGrid:
-    return TileGrid(
-        slide.shape, _known_mpp(slide), card.mpp, card.core_px, card.halo_px
-    )
+    mpp = _known_mpp(slide)
+    if mpp > COARSEST_SLIDE * card.mpp:
+        raise NotReadyError(
+            f"{slide.path.name} has {mpp:g} µm/px, too coarse for the bundle "
+            f"{card.name}, which reads {card.mpp:g} µm/px.",
+            "Open a slide scanned at a higher magnification or choose another bundle.",
+        )
+    return TileGrid(slide.shape, mpp, card.mpp, card.core_px, card.halo_px)

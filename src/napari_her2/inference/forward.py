@@ -1,0 +1,118 @@
+"""A batch of tiles through the network: images in, plain arrays out."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from napari_her2.core.errors import BundleError
+from napari_her2.inference.reading import TileInput
+from napari_her2.inference.result import TileResult
+from napari_her2.models.bundle import Bundle
+from napari_her2.models.network import TileOutput
+
+GPU_BATCH = 8
+
+
+class Network(Protocol):
+    """What the engine needs of a network: ``models.network.Her2Network`` is one."""
+
+    def __call__(self, he: Tensor | None, ihc: Tensor | None) -> TileOutput:
+        """Score a batch, (B, 3, T, T) float in [0, 1]; None where a stain is absent."""
+        ...
+
+
+class BatchRunner:
+    """Runs a network on batches of tiles.
+
+    Parameters
+    ----------
+    network, bundle
+        What computes, on ``device`` already, and where it came from.
+    device
+        A torch device name.
+    batch_size
+        Tiles per call; 1 on a CPU and 8 on a GPU if None.
+    """
+
+    def __init__(
+        self, network: Network, bundle: Bundle, device: str, batch_size: int | None
+    ) -> None:
+        self.network = network
+        self.bundle = bundle
+        self.device = torch.device(device)
+        self.batch_size = batch_size or (1 if self._on_cpu else GPU_BATCH)
+
+    @property
+    def _on_cpu(self) -> bool:
+        return self.device.type == "cpu"
+
+    def __call__(self, batch: list[TileInput]) -> list[TileResult]:
+        """Compute tiles of the same evidence, at most ``batch_size``.
+
+        Raises
+        ------
+        BundleError
+            If the network gives something that is no number.
+        """
+        # on a GPU the kernel, and with it the rounding, may depend on the batch size
+        filled = (
+            batch
+            if self._on_cpu
+            else batch + batch[-1:] * (self.batch_size - len(batch))
+        )
+        with torch.inference_mode():
+            output = self.network(
+                _tensor([part.he for part in filled], self.device),
+                _tensor([part.ihc for part in filled], self.device),
+            )
+            probabilities = torch.softmax(output.logits.double(), dim=1).float()
+            parts = [
+                value.cpu().numpy()
+                for value in (
+                    probabilities,
+                    output.attention.float(),
+                    output.channel_weights.float(),
+                    output.branch_share.float(),
+                )
+            ]
+            image = output.synthetic_ihc
+            synthetic = None if image is None else image.cpu().numpy()
+        if not all(np.isfinite(values[: len(batch)]).all() for values in parts):
+            raise BundleError(
+                self.bundle.path,
+                f"the network gave values that are no numbers at tile {batch[0].tile}.",
+                "Choose another bundle; finished tiles are kept.",
+            )
+        probability, attention, weights, share = parts
+        return [
+            TileResult(
+                part.evidence,
+                probability[k],
+                attention[k],
+                weights[k],
+                float(share[k]),
+                None if synthetic is None else synthetic[k],
+            )
+            for k, part in enumerate(batch)
+        ]
+
+
+def _tensor(
+    images: list[NDArray[np.uint8] | None], device: torch.device
+) -> Tensor | None:
+    """Stack uint8 (T, T, 3) images to (B, 3, T, T) float in [0, 1]."""
+    given = [image for image in images if image is not None]
+    if not given:
+        return None
+    stack = given[0][None] if len(given) == 1 else np.stack(given)
+    if device.type == "cpu":
+        # torch would wake its threads for this, which costs more than the division
+        return torch.from_numpy(np.divide(stack, 255, dtype=np.float32)).permute(
+            0, 3, 1, 2
+        )
+    return torch.from_numpy(stack).to(device).permute(0, 3, 1, 2).float().div_(255)
