@@ -32,6 +32,7 @@ from napari_her2.inference.reading import TileReader
 from napari_her2.inference.result import TileResult, TileState
 from napari_her2.inference.tile_array import TileArray
 from napari_her2.models.bundle import Bundle
+from napari_her2.slides.halving import LAST_LEVEL_PX
 from napari_her2.slides.pair import SlidePair
 
 __all__ = [
@@ -48,7 +49,6 @@ RESULT_VERSION = 1
 """Raised whenever the software would compute something else for the same tile."""
 
 CACHE_VARIABLE = "NAPARI_HER2_CACHE"
-LAST_LEVEL_PX = 1024
 
 MapName = Literal["probabilities", "attention", "channel_weights", "branch_share"]
 
