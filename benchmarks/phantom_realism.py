@@ -141,18 +141,15 @@ def main() -> None:
         print(f"  colour distance virtual to real:  {_range(across)}")
         print(f"  virtual to its nearest real:      {_range(nearest)}")
         for name, patches in real.items():
-            mean = np.concatenate([density(p).reshape(-1, 3) for p in patches]).mean(0)
-            print(
-                f"  {name:12s} slope {spectrum_slope(patches):.2f} mean OD {mean.round(3)}"
-            )
-        for patches in virtual:
-            if patches:
-                mean = np.concatenate(
-                    [density(p).reshape(-1, 3) for p in patches]
-                ).mean(0)
-                print(
-                    f"  {'virtual':12s} slope {spectrum_slope(patches):.2f} mean OD {mean.round(3)}"
-                )
+            _print_texture(name, patches)
+        for patches in filter(None, virtual):
+            _print_texture("virtual", patches)
+
+
+def _print_texture(name: str, patches: list[Pixels]) -> None:
+    mean = np.concatenate([density(p).reshape(-1, 3) for p in patches]).mean(0)
+    slope = spectrum_slope(patches)
+    print(f"  {name:12s} spectrum slope {slope:.2f}, mean OD {mean.round(3)}")
 
 
 def _range(values: list[float]) -> str:

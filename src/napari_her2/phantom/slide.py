@@ -32,6 +32,7 @@ from napari_her2.phantom.terrain import Terrain
 
 BLOCK_PX = 256
 REGION_PX = 1024
+SURVEY_UM = 2048.0
 _WAVE_STEP_PX = 16
 _REACH_UM = 20.0
 
@@ -72,8 +73,9 @@ class VirtualPair:
                 "Give a box inside the slide.",
             )
         out = np.empty((*box_px.shape, 3), np.uint8)
-        for region in _parts(box_px, REGION_PX):
-            self._render_region(stain, region, box_px, out)
+        for part in self.parts(box_px):
+            for region in _cut(part, REGION_PX):
+                self._render_region(stain, region, box_px, out)
         return out
 
     def tile_truth(self, stain: Stain, box_px: BoxPx) -> tuple[int, MembraneShares]:
@@ -83,11 +85,17 @@ class VirtualPair:
 
     def invasive_patterns(self, stain: Stain, box_px: BoxPx) -> NDArray[np.int8]:
         """Return the membrane pattern of every invasive cell in a box."""
-        _, _, cells = self.survey(stain, box_px)
-        mine = cells.kind == CellKind.INVASIVE
-        mine &= self.in_box(stain, box_px, cells.y_um, cells.x_um)
-        found: NDArray[np.int8] = cells.her2().pattern[mine]
-        return found
+        found = []
+        for part in self.parts(box_px):
+            _, _, cells = self.survey(stain, part)
+            mine = cells.kind == CellKind.INVASIVE
+            mine &= self.in_box(stain, part, cells.y_um, cells.x_um)
+            found.append(cells.her2().pattern[mine])
+        return np.concatenate(found)
+
+    def parts(self, box_px: BoxPx) -> list[BoxPx]:
+        """Cut a box into parts whose survey needs little memory."""
+        return _cut(box_px, max(64, int(SURVEY_UM / self.recipe.mpp)))
 
     def staining(self, stain: Stain) -> Staining:
         """Return the dyes and the scanner of one slide."""
@@ -134,7 +142,7 @@ class VirtualPair:
         halo = optics.blur_passes(staining, mpp)
         terrain, _, cells = self.survey(stain, region.padded(halo))
         noise_seed = self.recipe.seed * 64 + (31 if stain is Stain.HE else 32)
-        for block in _parts(region, BLOCK_PX):
+        for block in _cut(region, BLOCK_PX):
             place = (
                 slice(block.y0 - box_px.y0, block.y1 - box_px.y0),
                 slice(block.x0 - box_px.x0, block.x1 - box_px.x0),
@@ -228,7 +236,7 @@ def _paint(
     return ground.h.reshape(shape), ground.second.reshape(shape), focus
 
 
-def _parts(box: BoxPx, size_px: int) -> list[BoxPx]:
+def _cut(box: BoxPx, size_px: int) -> list[BoxPx]:
     """Cut a box into nearly equal parts of at most ``size_px`` a side."""
     rows = np.linspace(box.y0, box.y1, math.ceil(box.height / size_px) + 1).astype(int)
     cols = np.linspace(box.x0, box.x1, math.ceil(box.width / size_px) + 1).astype(int)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -12,24 +11,19 @@ from numpy.typing import NDArray
 from napari_her2.core.geometry import BoxPx, BoxUm
 from napari_her2.core.guideline import MembraneShares
 from napari_her2.core.score import Stain
-from napari_her2.phantom.cells import CellKind, Pattern, shares_of
+from napari_her2.phantom.cells import CellKind, Pattern
 from napari_her2.phantom.ducts import DuctKind, ducts_near
 from napari_her2.phantom.parameters import PhantomRecipe
 from napari_her2.phantom.slide import VirtualPair
 from napari_her2.phantom.stroma import lymphocytes
 
-_STRETCH_PX = 4096
-
 
 def count_shares(
     recipe: PhantomRecipe, stain: Stain = Stain.IHC
 ) -> tuple[int, MembraneShares]:
-    """Count invasive cells and patterns over a whole slide, part by part."""
+    """Count invasive cells and patterns over a whole slide."""
     pair = VirtualPair(recipe)
-    counts = np.zeros(len(Pattern), np.int64)
-    for part in _parts_of(pair, stain):
-        counts += np.bincount(pair.invasive_patterns(stain, part), minlength=5)
-    return int(counts.sum()), shares_of(np.repeat(np.arange(5, dtype=np.int8), counts))
+    return pair.tile_truth(stain, BoxPx.of_shape(pair.shape_px(stain)))
 
 
 def cells(
@@ -44,10 +38,9 @@ def cells(
     blur), completeness, pattern. ``id`` is the same on both sections for places
     of the cell lattice, where a cell persists or is replaced.
     """
-    parts = [box_px] if box_px is not None else list(_parts_of(pair, stain))
-    return pyarrow.concat_tables(
-        [_table(pair, stain, part) for part in parts]
-    ).combine_chunks()
+    box_px = box_px or BoxPx.of_shape(pair.shape_px(stain))
+    tables = [_table(pair, stain, part) for part in pair.parts(box_px)]
+    return pyarrow.concat_tables(tables).combine_chunks()
 
 
 def regions(pair: VirtualPair) -> list[dict[str, Any]]:
@@ -67,13 +60,6 @@ def regions(pair: VirtualPair) -> list[dict[str, Any]]:
             }
         )
     return found
-
-
-def _parts_of(pair: VirtualPair, stain: Stain) -> Iterator[BoxPx]:
-    height, width = pair.shape_px(stain)
-    for y in range(0, height, _STRETCH_PX):
-        for x in range(0, width, _STRETCH_PX):
-            yield BoxPx(y, x, min(y + _STRETCH_PX, height), min(x + _STRETCH_PX, width))
 
 
 def _table(pair: VirtualPair, stain: Stain, box_px: BoxPx) -> pyarrow.Table:

@@ -47,8 +47,12 @@ def write_pair(recipe: PhantomRecipe, folder: Path | str) -> Path:
             pyarrow.parquet.write_table(
                 table, folder / f"{stain}_cells.parquet", compression="zstd"
             )
-        text = json.dumps(_describe(pair), indent=1)
-        (folder / "truth.json").write_text(text + "\n", encoding="utf-8")
+        # one field a line: polygons spread over lines help nobody
+        lines = [
+            f"{json.dumps(k)}: {json.dumps(v)}" for k, v in _describe(pair).items()
+        ]
+        text = "{\n" + ",\n".join(lines) + "\n}\n"
+        (folder / "truth.json").write_text(text, encoding="utf-8")
     except OSError as error:
         raise StorageError(
             folder,
