@@ -68,7 +68,7 @@ class TrainingConfig:
     generator_rate: float = 4e-4
     pyramid_weight: float = 25.0
     pyramid_scales: tuple[int, ...] = (0, 1)
-    classifier_steps: int = 2400
+    classifier_steps: int = 1700
     classifier_batch: int = 2
     classifier_rate: float = 1e-3
     weight_decay: float = 1e-4
