@@ -126,7 +126,8 @@ def open_window(paths: Sequence[Path] = ()) -> None:
         A case manifest or its folder, or an H&E slide and an IHC slide.
     """
     viewer = napari.Viewer(title="napari-her2")
-    open_workspace(viewer)
+    docks = open_workspace(viewer)
+    docks["Review"].window().showMaximized()
     # fit the slide to the canvas once the window has its final size
     QTimer.singleShot(0, partial(desk_of(viewer).open_paths, list(paths)))
     napari.run()

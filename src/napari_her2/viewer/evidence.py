@@ -27,13 +27,8 @@ class RegionEvidence:
     @property
     def sentence(self) -> str:
         """One line for the result card."""
-        channels = ", ".join(
-            f"{index} ({weight:.2f})" for index, weight in self.channels
-        )
-        return (
-            f"Branches: H&E {self.he_share:.0%}, IHC {1 - self.he_share:.0%}. "
-            f"Strongest channels: {channels}"
-        )
+        channels = ", ".join(str(index) for index, _ in self.channels)
+        return f"H&E branch {self.he_share:.0%} · strongest channels {channels}"
 
 
 def evidence_in(store: ResultStore, region: Region) -> RegionEvidence | None:

@@ -122,10 +122,14 @@ class OverlayStage:
         probabilities = store.map("probabilities")
         if probabilities is None or state.bundle is None:
             return None
+        # a viewport that nobody reads holds back no tile of a region that is read
+        rows = [
+            row
+            for row in state.reviewed
+            if row.region in state.regions or row.record.acts
+        ]
         shown = revealed_tiles(
-            store.grid,
-            state.reviewed,
-            first_read_required=state.first_read_required,
+            store.grid, rows, first_read_required=state.first_read_required
         )
         if not shown.any():
             return None

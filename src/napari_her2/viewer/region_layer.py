@@ -53,11 +53,13 @@ class RegionLayer:
         self._on_refused = on_refused
         self._regions: tuple[Region, ...] = ()
         self._is_drawing_state = False
+        self._is_one_shot = False
         self.layer = viewer.add_shapes(
             ndim=2,
             name="Regions",
             edge_color=REGION,
             face_color="transparent",
+            opacity=1.0,
             metadata=tag(Role.REGIONS, case_id),
             **placement.outline(),
         )
@@ -69,10 +71,26 @@ class RegionLayer:
         """Stop following the layer."""
         self.layer.events.data.disconnect(self._on_data)
 
+    def set_line(self, width_px: float) -> None:
+        """Set the width of all outlines in level-0 pixels (napari#7939)."""
+        if any(known != width_px for known in self.layer.edge_width):
+            self.layer.edge_width = width_px
+            # napari changes the mesh but does not draw it anew
+            self.layer.refresh(extent=False, thumbnail=False)
+
     def start_rectangle(self) -> None:
         """Let the next drag on the canvas draw a rectangle."""
+        self._is_one_shot = True
         self.layer.visible = True
         self.layer.mode = "add_rectangle"
+
+    def end_one_shot(self) -> bool:
+        """Go back to moving the view after the rectangle that was asked for."""
+        if self._is_one_shot:
+            self.layer.selected_data = set()
+            self.layer.mode = "pan_zoom"
+        was_one_shot, self._is_one_shot = self._is_one_shot, False
+        return was_one_shot
 
     def show(self, regions: tuple[Region, ...]) -> None:
         """Draw the session's regions, unless the layer shows them already."""

@@ -32,7 +32,7 @@ from napari_her2.viewer.viewport import look_at, view_box_px
 
 VIEW_EVERY_MS = 120
 TILES_EVERY_MS = 250
-REGION_LINE_PX = 2.0
+REGION_LINE_PX = 2.5
 
 
 class Stage:
@@ -52,6 +52,7 @@ class Stage:
         self.overlays = OverlayStage(viewer, session)
         self._regions: RegionLayer | None = None
         self._others_add_slides = False
+        self._has_new_region = False
         self._view_timer = later(self.follow_view, VIEW_EVERY_MS)
         self._overlay_timer = later(self.overlays.refresh, TILES_EVERY_MS)
         self._region_timer = later(self._draw_regions, 0)
@@ -91,9 +92,9 @@ class Stage:
         mpp = placement_of(pair).reference_mpp
         self._session.set_view(view_box_px(viewer, mpp))
         self.overlays.follow_zoom()
-        if self._regions is not None and len(self._regions.layer.data):
+        if self._regions is not None:
             zoom = float(viewer.scene.camera.zoom)
-            self._regions.layer.edge_width = REGION_LINE_PX / zoom / mpp
+            self._regions.set_line(REGION_LINE_PX / zoom / mpp)
 
     def look_at(self, region: Region) -> None:
         """Bring a region into view."""
@@ -154,11 +155,14 @@ class Stage:
         self._regions.show(state.regions)
         viewer.canvas.overlays.scale_bar.visible = placement.is_measured
         viewer.reset_view()
+        self._select_slide(viewer)
+        soon(self._view_timer)
+        soon(self._overlay_timer)
+
+    def _select_slide(self, viewer: Any) -> None:
         slide = find(viewer.layers, Role.HE) or find(viewer.layers, Role.IHC)
         if slide is not None:
             viewer.layers.selection.active = slide
-        soon(self._view_timer)
-        soon(self._overlay_timer)
 
     def _clear(self, viewer: Any) -> None:
         if self._regions is not None:
@@ -179,13 +183,23 @@ class Stage:
         soon(self._region_timer)
 
     def _draw_regions(self) -> None:
-        if self._regions is not None:
-            self._regions.show(self._session.state.regions)
-            self.follow_view()
+        viewer = self._viewer()
+        if viewer is None or self._regions is None:
+            return
+        self._regions.show(self._session.state.regions)
+        self.follow_view()
+        if self._has_new_region and self._regions.end_one_shot():
+            self._select_slide(viewer)
+        self._has_new_region = False
 
     def _on_drawn(self, regions: tuple[Region, ...]) -> None:
+        known = {region.region_id for region in self._session.state.regions}
         with noticed(self._session):
             self._session.set_regions(regions)
+            for region in regions:
+                if region.region_id not in known:
+                    self._session.select(region.region_id)
+                    self._has_new_region = True
         soon(self._region_timer)
 
     def _on_refused(self, sentence: str) -> None:

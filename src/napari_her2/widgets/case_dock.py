@@ -14,7 +14,7 @@ from napari_her2.widgets.panel import Panel
 from napari_her2.widgets.slide_rows import SlideRows
 from napari_her2.widgets.style import button, label
 
-HEIGHT_PX = 150
+HEIGHT_PX = 160
 _REGISTRATION = {
     "identity": "Registration: identity (not registered)",
     "manifest": "Registration: from the manifest",

@@ -15,6 +15,7 @@ from napari_her2.widgets.style import label
 
 HIDDEN = "Suggestion ready. Give your first read to reveal it."
 READ_GIVEN = "Suggestion ready. Your first read is locked: reveal it when you wish."
+RUNNING = "The suggestion comes when the run is done."
 NOTHING = "No suggestion yet. Run the AI on a view or a region."
 
 
@@ -46,7 +47,7 @@ class ResultCard(Listener):
         for widget in (self.region, self.message, self._open):
             layout.addWidget(widget)
         events = self.session.state.events
-        self.follow(self._draw, events.reviewed, events.selected_id)
+        self.follow(self._draw, events.reviewed, events.selected_id, events.run)
 
     def _draw(self) -> None:
         row = self.session.state.selected
@@ -56,7 +57,9 @@ class ResultCard(Listener):
         self.message.setVisible(suggestion is None)
         if suggestion is None or row is None:
             self._clear()
-            self.message.setText(_why_empty(row, self.own_first_read))
+            is_running = self.session.state.run.is_running
+            why = _why_empty(row, self.own_first_read)
+            self.message.setText(RUNNING if is_running and why is NOTHING else why)
         else:
             self._show(row, suggestion)
 
@@ -78,7 +81,7 @@ class ResultCard(Listener):
         self.bars.setVisible(bool(suggestion.probabilities))
         self.bars.show_shares(suggestion.probabilities)
         tiles = "tile" if suggestion.n_tiles == 1 else "tiles"
-        lines = [f"From {suggestion.evidence}, {suggestion.n_tiles} {tiles}."]
+        lines = [f"From {suggestion.evidence} · {suggestion.n_tiles} {tiles}"]
         store = self.session.results
         weighed = None if store is None else evidence_in(store, row.region)
         if weighed is not None:

@@ -8,7 +8,7 @@ from qtpy.QtWidgets import QFrame, QLabel, QPushButton, QSizePolicy
 from napari_her2.viewer.palette import ACCENT, SYNTHETIC
 
 MARGIN_PX = 10
-GAP_PX = 6
+GAP_PX = 5
 COLUMN_PX = 340
 
 STYLE = f"""

@@ -14,7 +14,7 @@ from napari_her2.widgets.style import COLUMN_PX
 
 AREAS = {"Case": "left", "Assist": "right", "Review": "right", "Compare": "bottom"}
 COMPARE_PX = 300
-HISTORY_PX = 44
+HISTORY_PX = 60
 """Room for the dock's title and a second line of the decision's history."""
 
 
