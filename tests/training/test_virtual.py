@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from napari_her2.training.config import TrainingConfig
-from napari_her2.training.tiles import CLASSES
+from napari_her2.training.tiles import CLASSES, TileCache
 from napari_her2.training.virtual import VirtualTiles
 
 CONFIG = TrainingConfig(train_core_px=128, core_px=128, tiles_per_slide=2)
@@ -49,3 +49,17 @@ def test_the_same_slide_comes_back(tiles):
     again = VirtualTiles.for_training(CONFIG).render(0)
     assert np.array_equal(again[1].ihc, tiles[1].ihc)
     assert again[1].labels == tiles[1].labels
+
+
+@pytest.mark.slow
+def test_a_cache_renders_in_processes_and_only_what_is_missing(tmp_path):
+    source = VirtualTiles.for_training(
+        replace(CONFIG, train_core_px=32, n_slides=2, n_validation_slides=0)
+    )
+    cache = TileCache(tmp_path, source)
+    assert [p.step for p in cache.fill(1)] == [1, 2]
+    assert np.array_equal(cache.he[2], source.render(1)[0].he)
+    again = TileCache(tmp_path, source)
+    assert list(again.fill(1)) == []
+    assert np.array_equal(again.labels, cache.labels)
+    assert again.slides.tolist() == [0, 0, 1, 1]

@@ -156,7 +156,7 @@ class ClassifierStage:
                 he = self._core(to_tensor([self.cache.he[index]]))
                 ihc = self._core(to_tensor([self.cache.ihc[index]]))
                 call = self.classifier(he, ihc).logits.argmax(1).item()
-                hits += call == self.cache.labels[index, 0]
+                hits += int(call == self.cache.labels[index, 0])
         return {"validation_accuracy": hits / len(self.watched)}
 
     def _auxiliary(
