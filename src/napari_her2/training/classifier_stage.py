@@ -31,7 +31,7 @@ from napari_her2.training.losses import (
     shared_alignment,
 )
 from napari_her2.training.progress import TrainStage
-from napari_her2.training.steps import set_rate
+from napari_her2.training.steps import freeze_statistics, set_rate
 from napari_her2.training.tiles import TileCache
 
 POLY_POWER = 0.9
@@ -120,6 +120,8 @@ class ClassifierStage:
         quarters = done < config.quarters_share
         batch = self._batch(rng, quarters, done >= config.all_stains_share)
         self.classifier.train()
+        if not quarters:
+            freeze_statistics(self.classifier)
         result = self.classifier(
             self._core(batch.he_tile), self._seen_ihc(batch), drop_he=batch.drop_he
         )

@@ -32,6 +32,9 @@ class TrainingConfig:
         what registration leaves behind.
     generator_steps, generator_batch, generator_crop_px, generator_rate
         Stage A, and Adam's learning rate in it.
+    moving_statistics_share
+        Share of stage A's steps after which the generator's BatchNorm is frozen;
+        in stage B it is frozen with the last of the quarters.
     pyramid_weight, pyramid_scales
         L1 loss between blurred images beside the GAN loss.
     classifier_steps, classifier_batch, classifier_rate, weight_decay
@@ -66,6 +69,7 @@ class TrainingConfig:
     generator_batch: int = 2
     generator_crop_px: int = 192
     generator_rate: float = 4e-4
+    moving_statistics_share: float = 0.6
     pyramid_weight: float = 25.0
     pyramid_scales: tuple[int, ...] = (0, 1)
     classifier_steps: int = 1700

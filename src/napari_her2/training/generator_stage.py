@@ -22,7 +22,7 @@ from napari_her2.training.augment import Turn, to_tensor, vary_he
 from napari_her2.training.config import TrainingConfig
 from napari_her2.training.losses import gan_loss, pyramid_l1
 from napari_her2.training.progress import TrainStage
-from napari_her2.training.steps import set_rate
+from napari_her2.training.steps import freeze_statistics, set_rate
 from napari_her2.training.tiles import TileCache
 
 
@@ -72,6 +72,9 @@ class GeneratorStage:
         falling = min(1.0, 2 * (1 - step / self.n_steps))
         for adam in self._adam.values():
             set_rate(adam, config.generator_rate * falling)
+        self.generator.train()
+        if step >= config.moving_statistics_share * self.n_steps:
+            freeze_statistics(self.generator)
         source, real = self._batch(rng)
         fake = self._translate(source)
         loss_d = 0.5 * (

@@ -65,6 +65,17 @@ def run_steps(
         yield TrainProgress(stage.stage, done, stage.n_steps, losses)
 
 
+def freeze_statistics(module: nn.Module) -> None:
+    """Let BatchNorm use its running statistics, as it will at inference.
+
+    A small batch is normalised by its own colours; a network trained only so
+    answers strangely to a tile that stands alone.
+    """
+    for part in module.modules():
+        if isinstance(part, nn.BatchNorm2d):
+            part.eval()
+
+
 def set_rate(optimizer: Optimizer, rate: float) -> None:
     """Set the learning rate of all parameters."""
     for group in optimizer.param_groups:
