@@ -51,7 +51,7 @@ def tiny_config() -> TrainingConfig:
         tiles_per_slide=2,
         core_px=96,
         train_core_px=64,
-        generator_steps=4,
+        generator_cycles=(2, 2),
         generator_batch=2,
         generator_crop_px=64,
         classifier_steps=6,

@@ -30,8 +30,9 @@ class TrainingConfig:
     jitter_um
         Largest shift of the IHC against the H&E while training the classifier:
         what registration leaves behind.
-    generator_steps, generator_batch, generator_crop_px, generator_rate
-        Stage A, and Adam's learning rate in it.
+    generator_cycles, generator_batch, generator_crop_px, generator_rate
+        Stage A: steps of each cycle, in which Adam's rate stays for one half and
+        falls to zero in the other.
     moving_statistics_share
         Share of stage A's steps after which the generator's BatchNorm is frozen;
         in stage B it is frozen with the last of the quarters.
@@ -65,11 +66,11 @@ class TrainingConfig:
     halo_px: int = 64
     train_core_px: int = 512
     jitter_um: float = 10.0
-    generator_steps: int = 1500
+    generator_cycles: tuple[int, ...] = (1500, 750)
     generator_batch: int = 2
     generator_crop_px: int = 192
     generator_rate: float = 4e-4
-    moving_statistics_share: float = 0.6
+    moving_statistics_share: float = 0.4
     pyramid_weight: float = 25.0
     pyramid_scales: tuple[int, ...] = (0, 1)
     classifier_steps: int = 1700
@@ -77,8 +78,8 @@ class TrainingConfig:
     classifier_rate: float = 1e-3
     weight_decay: float = 1e-4
     quarters_share: float = 0.7
-    modality_dropout: float = 0.2
-    all_stains_share: float = 0.4
+    modality_dropout: float = 0.25
+    all_stains_share: float = 0.55
     shared_weight: float = 0.1
     domain_weight: float = 0.02
     checkpoint_steps: int = 100

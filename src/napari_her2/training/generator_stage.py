@@ -45,7 +45,7 @@ class GeneratorStage:
         self, cache: TileCache, tiles: NDArray[np.intp], config: TrainingConfig
     ) -> None:
         self.cache, self.tiles, self.config = cache, tiles, config
-        self.n_steps = config.generator_steps
+        self.n_steps = sum(config.generator_cycles)
         torch.manual_seed(config.seed)
         self.generator = Generator(config.network).apply(init_gan_weights)
         self.discriminator = PatchDiscriminator(config.network).apply(init_gan_weights)
@@ -69,9 +69,8 @@ class GeneratorStage:
     def step(self, step: int, rng: Rng) -> dict[str, float]:
         """Update the discriminator, then the generator, on one batch."""
         config = self.config
-        falling = min(1.0, 2 * (1 - step / self.n_steps))
         for adam in self._adam.values():
-            set_rate(adam, config.generator_rate * falling)
+            set_rate(adam, config.generator_rate * _falling(step, config))
         self.generator.train()
         if step >= config.moving_statistics_share * self.n_steps:
             freeze_statistics(self.generator)
@@ -121,3 +120,12 @@ class GeneratorStage:
             ihc.append(turn.apply(self.cache.ihc[window]))
         source = vary_he(to_tensor(he), rng)
         return source * 2 - 1, to_tensor(ihc) * 2 - 1
+
+
+def _falling(step: int, config: TrainingConfig) -> float:
+    """Return the factor of the learning rate: 1, then falling to 0 in each cycle."""
+    for length in config.generator_cycles:
+        if step < length:
+            return min(1.0, 2 * (1 - step / length))
+        step -= length
+    return 0.0
