@@ -19,10 +19,16 @@ def only_ours(npe2pm, plugin_settings, own_folders):
 
 
 @pytest.fixture
-def viewer(only_ours, make_napari_viewer):
+def viewer(only_ours, make_napari_viewer, qtbot):
     made = make_napari_viewer()
     yield made
+    # a block that is read in the background holds its canvas until it arrives
+    compare = made.window.dock_widgets.get(f"Compare ({PLUGIN})")
+    panes = [] if compare is None else [compare.real, compare.synthetic]
+    models = [made, *(pane.twin.model for pane in panes)]
+    qtbot.waitUntil(lambda: all(x.loaded for m in models for x in m.layers))
     desk_of(made).close_case()
+    qtbot.wait(50)
 
 
 def test_every_command_of_the_manifest_exists():
@@ -85,6 +91,7 @@ def test_the_workspace_opens_every_dock_once_and_where_expected(viewer, virtual_
     compare = viewer.window.dock_widgets[f"Compare ({PLUGIN})"]
     assert not compare.real.twin.is_empty
     assert compare.synthetic.nothing.isVisibleTo(compare)
+    assert "Run the AI" in compare.synthetic.nothing.text()
     viewer.scene.camera.center, viewer.scene.camera.zoom = (0, 80, 90), 4.0
     camera = compare.real.twin.model.scene.camera
     assert (camera.center, camera.zoom) == ((0, 80, 90), 4.0)

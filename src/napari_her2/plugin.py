@@ -127,7 +127,10 @@ def open_window(paths: Sequence[Path] = ()) -> None:
     """
     viewer = napari.Viewer(title="napari-her2")
     docks = open_workspace(viewer)
-    docks["Review"].window().showMaximized()
+    window = docks["Review"].window()
+    # some window systems know no maximised windows
+    window.setGeometry(window.screen().availableGeometry())
+    window.showMaximized()
     # fit the slide to the canvas once the window has its final size
     QTimer.singleShot(0, partial(desk_of(viewer).open_paths, list(paths)))
     napari.run()

@@ -77,6 +77,8 @@ def test_a_slide_without_scale_turns_every_run_off_until_it_is_given(
     for widget in assist.runs.run.values():
         assert not widget.isEnabled()
         assert "scale unknown" in widget.toolTip()
+    assert assist.runs.reason.isVisible()
+    assert "scale unknown" in assist.runs.reason.text()
     (entry,) = [w for w in case.findChildren(QWidget) if hasattr(w, "accept")][:1]
     assert entry.isVisible()
     entry.value.setValue(0.5)
@@ -84,6 +86,7 @@ def test_a_slide_without_scale_turns_every_run_off_until_it_is_given(
     desk.stage.follow_view()
     assert not entry.isVisible()
     assert assist.runs.run[RunTarget.SLIDE].isEnabled()
+    assert not assist.runs.reason.isVisible()
     assert desk.viewer.canvas.overlays.scale_bar.visible
 
 

@@ -17,8 +17,11 @@ from napari_her2.widgets.panel import Listener
 from napari_her2.widgets.style import STYLE, label
 
 CANVAS_PX = 160
-_NO_IHC = "This case has no real IHC slide."
-_NO_SYNTHETIC = "No synthetic IHC yet. Run the AI on a view or a region."
+SYNTHETIC_TITLE = "SYNTHETIC IHC · computed from H&E, not a stain"
+NOT_OPEN = "No case is open."
+NO_IHC = "This case has no real IHC slide."
+NO_HE = "A synthetic IHC needs an H&E slide, and this case has none."
+NOT_RUN = "No synthetic IHC yet. Run the AI on a view or a region."
 
 
 class CompareDock(Listener):
@@ -28,13 +31,12 @@ class CompareDock(Listener):
         super().__init__(desk)
         self.setStyleSheet(STYLE)
         self.real = ComparePane(
-            desk, Role.IHC, label("Real IHC", "strong"), _NO_IHC, border=None
+            desk, Role.IHC, label("Real IHC", "strong", wrap=True), border=None
         )
         self.synthetic = ComparePane(
             desk,
             Role.SYNTHETIC_IHC,
-            label("SYNTHETIC IHC · computed from H&E, not a stain", "synthetic"),
-            _NO_SYNTHETIC,
+            label(SYNTHETIC_TITLE, "synthetic", wrap=True),
             border=SYNTHETIC,
         )
         self._panes = (self.real, self.synthetic)
@@ -47,6 +49,7 @@ class CompareDock(Listener):
         self._is_docked = False
         self._is_closed = False
         desk.stage.overlays.tiles_changed.connect(self._on_tiles)
+        self.follow(self._draw_reasons, self.session.state.events.pair)
 
     def shut_down(self) -> None:
         """Release canvases and pixels; napari counts canvases that are left."""
@@ -70,6 +73,15 @@ class CompareDock(Listener):
         self.shut_down()
         super().closeEvent(event)
 
+    def _draw_reasons(self) -> None:
+        pair = self.session.state.pair
+        if pair is None:
+            self.real.nothing.setText(NOT_OPEN)
+            self.synthetic.nothing.setText(NOT_OPEN)
+        else:
+            self.real.nothing.setText(NO_IHC)
+            self.synthetic.nothing.setText(NO_HE if pair.he is None else NOT_RUN)
+
     def _on_tiles(self) -> None:
         self.synthetic.twin.refresh_pixels()
 
@@ -78,13 +90,13 @@ class ComparePane(QFrame):
     """One canvas with its title, or the reason why it is empty."""
 
     def __init__(
-        self, desk: Desk, role: Role, title: QLabel, nothing: str, border: str | None
+        self, desk: Desk, role: Role, title: QLabel, *, border: str | None
     ) -> None:
         super().__init__()
         self.twin = Twin(desk.viewer, role)
         self.canvas = QtViewer(self.twin.model)
         self.canvas.setMinimumHeight(CANVAS_PX)
-        self.nothing = label(nothing, "muted", wrap=True)
+        self.nothing = label(look="muted", wrap=True)
         if border is not None:
             self.setObjectName("marked")
             self.setStyleSheet(f"QFrame#marked {{ border: 2px solid {border}; }}")

@@ -34,6 +34,7 @@ class RunControls(Listener):
         self.add_square = button("1 mm² box", tip="Add 1 mm² in the middle of the view")
         self.draw_region.clicked.connect(desk.stage.draw_rectangle)
         self.add_square.clicked.connect(desk.stage.add_square_mm)
+        self.reason = label(look="caution", wrap=True)
         self.bar = QProgressBar()
         self.bar.setTextVisible(False)
         self.status = label(look="muted", wrap=True)
@@ -64,6 +65,7 @@ class RunControls(Listener):
         progress.addWidget(self.cancel, 0, Qt.AlignmentFlag.AlignTop)
         for row in (runs, tools):
             layout.addLayout(row)
+        layout.addWidget(self.reason)
         layout.addWidget(self.bar)
         layout.addLayout(progress)
 
@@ -73,7 +75,13 @@ class RunControls(Listener):
             keys = "\nKey: Shift+R" if target is RunTarget.VIEW else ""
             refusal = None if plan.can_run else plan.tooltip
             enable(widget, refusal, plan.tooltip + keys)
-        is_open = self.session.state.pair is not None
+        state = self.session.state
+        view = self.session.plan(RunTarget.VIEW)
+        is_open = state.pair is not None
+        self.reason.setVisible(
+            is_open and not view.can_run and not state.run.is_running
+        )
+        self.reason.setText(view.tooltip)
         for tool in (self.draw_region, self.add_square):
             tool.setEnabled(is_open)
 

@@ -19,9 +19,9 @@ QLabel[look="heading"] {{
 }}
 QLabel[look="strong"] {{ font-size: 13px; font-weight: 600; }}
 QLabel[look="call"] {{ font-size: 22px; font-weight: 700; }}
-QLabel[look="muted"] {{ color: #9aa1ab; }}
-QLabel[look="caution"] {{ color: #ffb454; font-weight: 600; }}
-QLabel[look="research"] {{ color: #ffb454; }}
+QLabel[look="muted"] {{ color: #8b929d; }}
+QLabel[look="caution"] {{ color: #dd8a33; font-weight: 600; }}
+QLabel[look="research"] {{ color: #dd8a33; }}
 QLabel[look="problem"] {{
     color: #ffffff; background: #8f3b35; border-radius: 3px; padding: 6px 8px;
 }}

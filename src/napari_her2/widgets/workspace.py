@@ -14,6 +14,7 @@ from napari_her2.widgets.style import COLUMN_PX
 
 AREAS = {"Case": "left", "Assist": "right", "Review": "right", "Compare": "bottom"}
 COMPARE_PX = 300
+REVIEW_SHARE = 0.55
 HISTORY_PX = 60
 """Room for the dock's title and a second line of the decision's history."""
 
@@ -46,9 +47,10 @@ def _give_sizes(
 ) -> None:
     tall, wide = Qt.Orientation.Vertical, Qt.Orientation.Horizontal
     column = [docks["Assist"], docks["Review"]]
-    # Review shows all it has, Assist takes the rest
+    # Review shows all it has where there is room, Assist takes the rest
     review = contents["Review"].sizeHint().height() + HISTORY_PX
-    rest = sum(dock.height() for dock in column) - review
-    window.resizeDocks(column, [max(rest, 1), review], tall)
+    total = sum(dock.height() for dock in column)
+    review = min(review, round(REVIEW_SHARE * total))
+    window.resizeDocks(column, [total - review, review], tall)
     window.resizeDocks([docks["Compare"]], [COMPARE_PX], tall)
     window.resizeDocks(column[:1], [COLUMN_PX], wide)
