@@ -7,6 +7,7 @@ from napari_her2 import plugin
 from napari_her2.core.errors import NotReadyError
 from napari_her2.viewer.desk import desk_of
 from napari_her2.viewer.roles import Role, find, role_of
+from napari_her2.viewer.viewport import view_box_um
 
 PLUGIN = "napari-her2"
 
@@ -57,24 +58,30 @@ def test_without_a_window_the_reader_says_how_to_get_one(virtual_case):
 
 @pytest.mark.gl
 def test_dropping_a_manifest_opens_the_session_and_adds_layers_once(
-    viewer, virtual_case
+    viewer, virtual_case, qtbot
 ):
     viewer.open(virtual_case, plugin=PLUGIN)
-    assert sorted(role_of(layer) for layer in viewer.layers) == [
-        Role.HE,
-        Role.IHC,
-        Role.REGIONS,
-    ]
+    in_order = [Role.HE, Role.IHC, Role.REGIONS]
+    qtbot.waitUntil(lambda: [role_of(x) for x in viewer.layers] == in_order)
+    seen = view_box_um(viewer)
+    assert min(seen.y0, seen.x0) <= 0
+    assert seen.y1 >= 240
+    assert seen.x1 >= 300
     assert desk_of(viewer).session.state.case is not None
     assert find(viewer.layers, Role.HE).source.reader_plugin == PLUGIN
 
 
 @pytest.mark.gl
-def test_a_broken_manifest_is_a_notice_and_the_window_stays(viewer, tmp_path):
+def test_a_broken_manifest_is_a_notice_and_the_open_case_stays(
+    viewer, virtual_case, tmp_path
+):
     broken = tmp_path / "broken.her2case.json"
     broken.write_text("{")
     viewer.open(broken, plugin=PLUGIN)
     assert len(viewer.layers) == 0
+    viewer.open(virtual_case, plugin=PLUGIN)
+    viewer.open(broken, plugin=PLUGIN)
+    assert len(viewer.layers) == 3
     assert "broken.her2case.json" in desk_of(viewer).session.state.notice.text
 
 

@@ -16,7 +16,7 @@ from napari_her2.app.run_plan import RunTarget
 from napari_her2.core.errors import NotReadyError
 from napari_her2.slides.case import MANIFEST_SUFFIX
 from napari_her2.viewer.desk import Desk, desk_of
-from napari_her2.viewer.slide_layers import LayerTuple, slide_layers
+from napari_her2.viewer.slide_layers import slide_layers
 from napari_her2.widgets.assist_dock import AssistDock
 from napari_her2.widgets.case_dock import CaseDock
 from napari_her2.widgets.compare_dock import CompareDock
@@ -72,9 +72,13 @@ def read_layers(path: str) -> list[Any]:
             "A case opens in a napari window.", "Start one with: napari-her2 open CASE"
         )
     desk = desk_of(viewer)
+    state = desk.session.state
+    before = state.case
     with desk.stage.slides_added_elsewhere():
         desk.open_paths([Path(path)])
-    return _layers_of(desk) or _NO_LAYERS
+    if state.pair is None or state.case is None or state.case is before:
+        return _NO_LAYERS
+    return list(slide_layers(state.pair, state.case.case_id))
 
 
 def sample_data() -> list[Any]:
@@ -140,10 +144,3 @@ def _desk_with_model(viewer: Any) -> Desk:
     desk = desk_of(viewer)
     desk.load_demo_bundle()
     return desk
-
-
-def _layers_of(desk: Desk) -> list[LayerTuple]:
-    state = desk.session.state
-    if state.pair is None or state.case is None:
-        return []
-    return slide_layers(state.pair, state.case.case_id)

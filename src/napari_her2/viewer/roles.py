@@ -47,6 +47,12 @@ def role_of(layer: Any) -> Role | None:
         return None
 
 
+def role_rank(layer: Any) -> int:
+    """Return the place of a layer's role in the order of layers, bottom first."""
+    role = role_of(layer)
+    return -1 if role is None else list(Role).index(role)
+
+
 def find(layers: Iterable[Any], role: Role) -> Any | None:
     """Return the first layer with a role, None when there is none."""
     return next((layer for layer in layers if role_of(layer) is role), None)
@@ -63,11 +69,9 @@ def index_for(layers: Iterable[Any], role: Role) -> int:
     Above all of our layers with a lower role; other people's layers stay where
     they are.
     """
-    order = list(Role)
-    rank = order.index(role)
+    rank = list(Role).index(role)
     place = 0
     for index, layer in enumerate(layers):
-        other = role_of(layer)
-        if other is not None and order.index(other) <= rank:
+        if 0 <= role_rank(layer) <= rank:
             place = index + 1
     return place

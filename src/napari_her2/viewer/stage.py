@@ -25,7 +25,7 @@ from napari_her2.viewer.region_layer import (
     next_name,
     square_mm_box,
 )
-from napari_her2.viewer.roles import Role, find, ours
+from napari_her2.viewer.roles import Role, find, ours, role_rank
 from napari_her2.viewer.slicing import give_back_async, take_async
 from napari_her2.viewer.slide_layers import slide_layers
 from napari_her2.viewer.viewport import look_at, view_box_px
@@ -55,6 +55,7 @@ class Stage:
         self._has_new_region = False
         self._view_timer = later(self.follow_view, VIEW_EVERY_MS)
         self._overlay_timer = later(self.overlays.refresh, TILES_EVERY_MS)
+        self._arrange_timer = later(self._arrange, 0)
         self._region_timer = later(self._draw_regions, 0)
         events = session.state.events
         events.pair.connect(self._on_pair)
@@ -145,7 +146,9 @@ class Stage:
             return
         take_async(self)
         viewer.canvas.background_color_override = GLASS
-        if not self._others_add_slides:
+        if self._others_add_slides:
+            soon(self._arrange_timer)
+        else:
             for data, arguments, _ in slide_layers(state.pair, state.case.case_id):
                 viewer.add_image(data, **arguments)
         placement = placement_of(state.pair)
@@ -154,10 +157,18 @@ class Stage:
         )
         self._regions.show(state.regions)
         viewer.canvas.overlays.scale_bar.visible = placement.is_measured
-        viewer.reset_view()
-        self._select_slide(viewer)
+        self._arrange()
         soon(self._view_timer)
         soon(self._overlay_timer)
+
+    def _arrange(self) -> None:
+        """Put the layers in order and the whole slide in view."""
+        viewer = self._viewer()
+        if viewer is not None:
+            for layer in sorted(ours(viewer.layers), key=role_rank):
+                viewer.layers.move(viewer.layers.index(layer), len(viewer.layers))
+            viewer.reset_view()
+            self._select_slide(viewer)
 
     def _select_slide(self, viewer: Any) -> None:
         slide = find(viewer.layers, Role.HE) or find(viewer.layers, Role.IHC)
