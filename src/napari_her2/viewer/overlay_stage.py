@@ -11,6 +11,7 @@ from psygnal import Signal
 from napari_her2.app.session import Session
 from napari_her2.inference.result import TileState
 from napari_her2.inference.store import ResultStore
+from napari_her2.viewer.growing_pyramid import growing_pyramid
 from napari_her2.viewer.overlay_layers import (
     OVERLAYS,
     Overlay,
@@ -107,7 +108,7 @@ class OverlayStage:
         match overlay.role:
             case Role.SYNTHETIC_IHC:
                 has_he = state.pair is not None and state.pair.he is not None
-                return store.synthetic_levels if has_he else None
+                return growing_pyramid(store.synthetic_levels) if has_he else None
             case Role.SCORE_MAP:
                 return self._scores(store)
             case Role.ATTENTION:
