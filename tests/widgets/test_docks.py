@@ -8,7 +8,7 @@ from napari_her2.review.events import ReasonCode
 from napari_her2.viewer.roles import Role, find
 from napari_her2.widgets.assist_dock import AssistDock
 from napari_her2.widgets.case_dock import CaseDock
-from napari_her2.widgets.result_card import HIDDEN, NOTHING, READ_GIVEN
+from napari_her2.widgets.result_card import HIDDEN, NAMELESS, NOTHING, READ_GIVEN
 from napari_her2.widgets.review_dock import ReviewDock
 
 
@@ -196,10 +196,11 @@ def test_defer_and_reopen_ask_why(dock, open_desk, run):
 
 
 def test_without_a_name_nobody_reads(dock, open_desk, run):
-    review = dock(ReviewDock, open_desk)
+    review, assist = dock(ReviewDock, open_desk), dock(AssistDock, open_desk)
     run(open_desk)
     review.reader.setText("  ")
     review.reader.editingFinished.emit()
+    assert NAMELESS in texts(assist)
     for widget in (*review.first_read.scores.values(), review.decision.defer):
         assert not widget.isEnabled()
         assert "Enter your name" in widget.toolTip()

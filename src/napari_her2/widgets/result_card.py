@@ -6,7 +6,7 @@ from qtpy.QtWidgets import QHBoxLayout, QVBoxLayout, QWidget
 
 from napari_her2.app.state import RegionReview
 from napari_her2.core.records import Suggestion
-from napari_her2.core.score import Call, NotAssessable
+from napari_her2.core.score import NotAssessable
 from napari_her2.viewer.desk import Desk
 from napari_her2.viewer.evidence import evidence_in
 from napari_her2.widgets.panel import Listener
@@ -15,6 +15,7 @@ from napari_her2.widgets.style import label
 
 HIDDEN = "Suggestion ready. Give your first read to reveal it."
 READ_GIVEN = "Suggestion ready. Your first read is locked: reveal it when you wish."
+NAMELESS = "Suggestion ready. Enter your name in the Review dock to go on."
 RUNNING = "The suggestion comes when the run is done."
 NOTHING = "No suggestion yet. Run the AI on a view or a region."
 
@@ -47,7 +48,13 @@ class ResultCard(Listener):
         for widget in (self.region, self.message, self._open):
             layout.addWidget(widget)
         events = self.session.state.events
-        self.follow(self._draw, events.reviewed, events.selected_id, events.run)
+        self.follow(
+            self._draw,
+            events.reviewed,
+            events.selected_id,
+            events.run,
+            events.reader_name,
+        )
 
     def _draw(self) -> None:
         row = self.session.state.selected
@@ -57,11 +64,17 @@ class ResultCard(Listener):
         self.message.setVisible(suggestion is None)
         if suggestion is None or row is None:
             self._clear()
-            is_running = self.session.state.run.is_running
-            why = _why_empty(row, self.own_first_read)
-            self.message.setText(RUNNING if is_running and why is NOTHING else why)
+            self.message.setText(self._why_empty(row))
         else:
             self._show(row, suggestion)
+
+    def _why_empty(self, row: RegionReview | None) -> str:
+        state = self.session.state
+        if row is None or not row.suggestion_hidden:
+            return RUNNING if state.run.is_running else NOTHING
+        if state.reader is None:
+            return NAMELESS
+        return HIDDEN if self.own_first_read is None else READ_GIVEN
 
     def _clear(self) -> None:
         for widget in (self.call, self.meaning, self.caution, self.evidence):
@@ -91,9 +104,3 @@ class ResultCard(Listener):
 
 def _title(row: RegionReview) -> str:
     return f"Suggestion · {row.region.name}"
-
-
-def _why_empty(row: RegionReview | None, own_first_read: Call | None) -> str:
-    if row is None or not row.suggestion_hidden:
-        return NOTHING
-    return HIDDEN if own_first_read is None else READ_GIVEN
