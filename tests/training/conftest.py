@@ -55,7 +55,7 @@ def tiny_config() -> TrainingConfig:
         generator_batch=2,
         generator_crop_px=64,
         classifier_steps=6,
-        classifier_batch=2,
+        classifier_batch=4,
         checkpoint_steps=2,
         processes=0,
         network=TINY_NETWORK,

@@ -38,17 +38,6 @@ def test_the_generator_ends_with_the_statistics_of_inference(
     assert set(losses) == {"discriminator", "gan", "pyramid_l1"}
 
 
-@pytest.mark.parametrize(("step", "moves"), [(0, True), (5, False)])
-def test_the_classifier_ends_with_the_statistics_of_inference(
-    cache, tiny_config, step, moves
-):
-    generator = GeneratorStage(cache, np.arange(4), tiny_config).generator
-    stage = ClassifierStage(cache, np.arange(4), generator, tiny_config)
-    before = _statistics(stage.classifier)
-    stage.step(step, np.random.default_rng(0))
-    assert _changed(before, stage.classifier) == moves
-
-
 def test_the_generator_is_frozen_in_stage_b(cache, tiny_config):
     generator = GeneratorStage(cache, np.arange(4), tiny_config).generator
     stage = ClassifierStage(cache, np.arange(4), generator, tiny_config)
@@ -62,9 +51,9 @@ def test_stains_are_dropped_after_the_warm_up_and_never_both(cache, tiny_config)
     generator = GeneratorStage(cache, np.arange(4), tiny_config).generator
     stage = ClassifierStage(cache, np.arange(4), generator, tiny_config)
     rng = np.random.default_rng(0)
-    calm = stage._batch(rng, quarters=True, dropping=False)
+    calm = stage._batch(rng, dropping=False)
     assert not (calm.drop_he | calm.drop_ihc).any()
-    batches = [stage._batch(rng, quarters=True, dropping=True) for _ in range(20)]
+    batches = [stage._batch(rng, dropping=True) for _ in range(20)]
     he = torch.cat([batch.drop_he for batch in batches])
     ihc = torch.cat([batch.drop_ihc for batch in batches])
     assert not (he & ihc).any()

@@ -31,7 +31,7 @@ from napari_her2.training.losses import (
     shared_alignment,
 )
 from napari_her2.training.progress import TrainStage
-from napari_her2.training.steps import freeze_statistics, set_rate
+from napari_her2.training.steps import set_rate
 from napari_her2.training.tiles import TileCache
 
 POLY_POWER = 0.9
@@ -97,10 +97,8 @@ class ClassifierStage:
             config.classifier_rate,
             weight_decay=config.weight_decay,
         )
-        labels = torch.from_numpy(cache.labels[tiles].astype(np.int64))
-        n_classes = config.network.n_classes
-        self._weights_whole = class_weights(labels[:, 0], n_classes)
-        self._weights_quarter = class_weights(labels[:, 1:].flatten(), n_classes)
+        labels = torch.from_numpy(cache.labels[tiles, 1:].astype(np.int64))
+        self._weights = class_weights(labels.flatten(), config.network.n_classes)
 
     @property
     def modules(self) -> Mapping[str, nn.Module]:
@@ -117,16 +115,12 @@ class ClassifierStage:
         config = self.config
         done = step / self.n_steps
         set_rate(self._adam, config.classifier_rate * (1 - done) ** POLY_POWER)
-        quarters = done < config.quarters_share
-        batch = self._batch(rng, quarters, done >= config.all_stains_share)
+        batch = self._batch(rng, dropping=done >= config.all_stains_share)
         self.classifier.train()
-        if not quarters:
-            freeze_statistics(self.classifier)
         result = self.classifier(
             self._core(batch.he_tile), self._seen_ihc(batch), drop_he=batch.drop_he
         )
-        weights = self._weights_quarter if quarters else self._weights_whole
-        score = functional.cross_entropy(result.logits, batch.labels, weights)
+        score = functional.cross_entropy(result.logits, batch.labels, self._weights)
         alignment, domain = self._auxiliary(batch, result)
         loss = classifier_loss(
             score,
@@ -192,22 +186,22 @@ class ClassifierStage:
         halo = self.config.halo_px
         return image[..., halo:-halo, halo:-halo]
 
-    def _batch(self, rng: Rng, quarters: bool, dropping: bool) -> ClassifierBatch:
+    def _batch(self, rng: Rng, *, dropping: bool) -> ClassifierBatch:
         config = self.config
-        count = config.classifier_batch * (4 if quarters else 1)
-        core = config.train_core_px // (2 if quarters else 1)
+        count = config.classifier_batch
+        core = config.train_core_px // 2
         tile = core + 2 * config.halo_px
         jitter = min(round(config.jitter_um / config.mpp), config.halo_px)
         he, ihc, labels = [], [], []
         for index in rng.choice(self.tiles, count):
-            quarter = int(rng.integers(4)) if quarters else 0
+            quarter = int(rng.integers(4))
             y, x = core * (quarter // 2), core * (quarter % 2)
             dy, dx = config.halo_px + rng.integers(-jitter, jitter + 1, 2)
             turn = Turn.draw(rng)
             he.append(turn.apply(self.cache.he[index, y : y + tile, x : x + tile]))
             rows, columns = slice(y + dy, y + dy + core), slice(x + dx, x + dx + core)
             ihc.append(turn.apply(self.cache.ihc[index, rows, columns]))
-            labels.append(int(self.cache.labels[index, 1 + quarter if quarters else 0]))
+            labels.append(int(self.cache.labels[index, 1 + quarter]))
         luck = torch.from_numpy(rng.random(count))
         chance = config.modality_dropout if dropping else 0.0
         return ClassifierBatch(

@@ -34,13 +34,12 @@ class TrainingConfig:
         Stage A: steps of each cycle, in which Adam's rate stays for one half and
         falls to zero in the other.
     moving_statistics_share
-        Share of stage A's steps after which the generator's BatchNorm is frozen;
-        in stage B it is frozen with the last of the quarters.
+        Share of stage A's steps after which the generator's BatchNorm is frozen.
     pyramid_weight, pyramid_scales
         L1 loss between blurred images beside the GAN loss.
     classifier_steps, classifier_batch, classifier_rate, weight_decay
-        Stage B, and AdamW's rate and decay. The batch counts whole tiles; the
-        first ``quarters_share`` of the steps take four times as many quarters.
+        Stage B, and AdamW's rate and decay. The batch counts quarters of tiles:
+        they give four labels for the pixels of one.
     modality_dropout
         Chance of each stain to be missing in a sample, never both.
     all_stains_share
@@ -73,13 +72,12 @@ class TrainingConfig:
     moving_statistics_share: float = 0.4
     pyramid_weight: float = 25.0
     pyramid_scales: tuple[int, ...] = (0, 1)
-    classifier_steps: int = 1700
-    classifier_batch: int = 2
+    classifier_steps: int = 950
+    classifier_batch: int = 8
     classifier_rate: float = 1e-3
     weight_decay: float = 1e-4
-    quarters_share: float = 0.7
     modality_dropout: float = 0.25
-    all_stains_share: float = 0.55
+    all_stains_share: float = 0.4
     shared_weight: float = 0.1
     domain_weight: float = 0.02
     checkpoint_steps: int = 100

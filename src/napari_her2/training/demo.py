@@ -136,7 +136,8 @@ def _card(config: TrainingConfig, network: Her2Network, scorer: Scorer) -> Card:
             f"{config.n_slides} virtual slide pairs drawn by a program "
             f"({config.n_slides * config.tiles_per_slide} tiles), no real tissue; the "
             "five HER2 strata equally often; H&E morphology carries the HER2 level "
-            f"with signal {config.morphology_signal} of 1"
+            f"with signal {config.morphology_signal} of 1. A short run on two CPU "
+            "cores, to show the program and not to score well"
         ),
         mpp=config.mpp,
         core_px=config.core_px,
