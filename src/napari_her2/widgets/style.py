@@ -13,12 +13,13 @@ COLUMN_PX = 340
 
 STYLE = f"""
 * {{ font-size: 12px; }}
+QLabel {{ margin: 0; padding: 0; }}
 QLabel[look="heading"] {{
     font-size: 12px; font-weight: 600; color: {ACCENT};
-    padding-top: 4px;
+    padding: 4px 0 0 0;
 }}
 QLabel[look="strong"] {{ font-size: 13px; font-weight: 600; }}
-QLabel[look="call"] {{ font-size: 22px; font-weight: 700; }}
+QLabel[look="call"] {{ font-size: 22px; font-weight: 700; padding-right: 8px; }}
 QLabel[look="muted"] {{ color: #8b929d; }}
 QLabel[look="caution"] {{ color: #dd8a33; font-weight: 600; }}
 QLabel[look="research"] {{ color: #dd8a33; }}
@@ -60,7 +61,9 @@ def label(text: str = "", look: str = "", *, wrap: bool = False) -> QLabel:
     made.setWordWrap(wrap)
     made.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
     if wrap:
-        made.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Minimum)
+        policy = QSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Preferred)
+        policy.setHeightForWidth(True)
+        made.setSizePolicy(policy)
     return made
 
 
