@@ -134,11 +134,15 @@ def test_cancelling_keeps_what_is_done_and_a_closed_case_stops_the_run(
     plugin.run_on_slide(viewer)
     qtbot.waitUntil(lambda: desk.session.state.run.n_done > 1, timeout=60_000)
     plugin.cancel_run(viewer)
+    desk.stage.refresh_overlays()
     qtbot.waitUntil(lambda: not desk.runner.is_busy, timeout=60_000)
     run = desk.session.state.run
     assert run.phase == "cancelled"
+    desk.stage.blink()
+    assert not desk.stage.overlay(Role.SYNTHETIC_IHC).visible
     assert 1 < run.n_done < run.n_tiles
     plugin.run_on_slide(viewer)
+    assert desk.stage.overlay(Role.SYNTHETIC_IHC).visible, "a run shows its tiles"
     qtbot.waitUntil(lambda: desk.session.state.run.n_done > run.n_done, timeout=60_000)
     desk.close_case()
     qtbot.waitUntil(lambda: not desk.runner.is_busy, timeout=60_000)

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import napari
+from napari.utils.notifications import show_warning
 from napari.viewer import current_viewer
 from qtpy.QtCore import QTimer
 
@@ -16,6 +17,7 @@ from napari_her2.app.run_plan import RunTarget
 from napari_her2.core.errors import NotReadyError
 from napari_her2.slides.case import MANIFEST_SUFFIX
 from napari_her2.viewer.desk import Desk, desk_of
+from napari_her2.viewer.preferences import PLUGIN
 from napari_her2.viewer.slide_layers import slide_layers
 from napari_her2.widgets.assist_dock import AssistDock
 from napari_her2.widgets.case_dock import CaseDock
@@ -77,6 +79,8 @@ def read_layers(path: str) -> list[Any]:
     with desk.stage.slides_added_elsewhere():
         desk.open_paths([Path(path)])
     if state.pair is None or state.case is None or state.case is before:
+        if state.notice is not None:
+            show_warning(state.notice.text)  # the docks may not be open
         return _NO_LAYERS
     return list(slide_layers(state.pair, state.case.case_id))
 
@@ -93,17 +97,17 @@ def open_review_workspace(viewer: napari.Viewer) -> None:
 
 def run_on_view(viewer: napari.Viewer) -> None:
     """Run the AI on what the main canvas shows."""
-    _desk_with_model(viewer).run(RunTarget.VIEW)
+    _run(viewer, RunTarget.VIEW)
 
 
 def run_on_regions(viewer: napari.Viewer) -> None:
     """Run the AI on the regions the reader drew."""
-    _desk_with_model(viewer).run(RunTarget.REGIONS)
+    _run(viewer, RunTarget.REGIONS)
 
 
 def run_on_slide(viewer: napari.Viewer) -> None:
     """Run the AI on the whole slide."""
-    _desk_with_model(viewer).run(RunTarget.SLIDE)
+    _run(viewer, RunTarget.SLIDE)
 
 
 def cancel_run(viewer: napari.Viewer) -> None:
@@ -138,6 +142,12 @@ def open_window(paths: Sequence[Path] = ()) -> None:
     # fit the slide to the canvas once the window has its final size
     QTimer.singleShot(0, partial(desk_of(viewer).open_paths, list(paths)))
     napari.run()
+
+
+def _run(viewer: napari.Viewer, target: RunTarget) -> None:
+    # progress, cancel and what went wrong are told in the Assist dock
+    viewer.window.add_plugin_dock_widget(PLUGIN, "Assist")
+    desk_of(viewer).run(target)
 
 
 def _desk_with_model(viewer: Any) -> Desk:

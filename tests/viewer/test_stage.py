@@ -127,6 +127,8 @@ def test_opening_again_shows_what_was_computed_before(open_desk, run, virtual_ca
     open_desk.stage.refresh_overlays()
     assert set(roles(open_desk)) >= OVERLAYS
     assert len(ours(open_desk.viewer.layers)) == 7
+    visible = [role_of(layer) for layer in open_desk.viewer.layers if layer.visible]
+    assert visible == [Role.HE, Role.REGIONS], "nothing covers a slide to be read"
 
 
 def test_one_square_millimetre_is_added_where_the_reader_looks(open_desk):

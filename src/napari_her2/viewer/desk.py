@@ -81,6 +81,8 @@ class Desk:
         """Start a run on what is in view, on the regions or on the slide."""
         self.stage.follow_view()
         self.runner.start(target)
+        if self.session.state.run.is_running:
+            self.stage.show_synthetic()
 
     def select_next(self) -> None:
         """Go to the next region of the list, and back to the first at its end."""

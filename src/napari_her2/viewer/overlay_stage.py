@@ -9,6 +9,7 @@ import numpy as np
 from psygnal import Signal
 
 from napari_her2.app.session import Session
+from napari_her2.app.status import RunPhase
 from napari_her2.inference.result import TileState
 from napari_her2.inference.store import ResultStore
 from napari_her2.viewer.growing_pyramid import growing_pyramid
@@ -151,6 +152,9 @@ class OverlayStage:
         )
         viewer.layers.move(viewer.layers.index(layer), place)
         viewer.layers.selection.active = active
+        if self._session.state.run.phase is RunPhase.IDLE:
+            # results of an earlier day do not cover the slide before it is read
+            layer.visible = False
 
     def _frame(
         self, viewer: Any, store: ResultStore, synthetic: Any, *, has_new_tiles: bool

@@ -129,6 +129,12 @@ class Stage:
         viewer = self._viewer()
         return None if viewer is None else find(viewer.layers, role)
 
+    def show_synthetic(self) -> None:
+        """Bring the synthetic IHC of an earlier run into sight."""
+        layer = self.overlay(Role.SYNTHETIC_IHC)
+        if layer is not None:
+            layer.visible = True
+
     def blink(self) -> None:
         """Show or hide the synthetic IHC; its border goes with it."""
         layer = self.overlay(Role.SYNTHETIC_IHC)
