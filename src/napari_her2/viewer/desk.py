@@ -40,7 +40,8 @@ class Desk:
         self.session = session
         self.stage = Stage(viewer, session)
         self.runner = Runner(session)
-        finalize(viewer, session.close_case)
+        # when the viewer goes; at the end of the program the system closes files
+        finalize(viewer, session.close_case).atexit = False
 
     @property
     def viewer(self) -> Any:
