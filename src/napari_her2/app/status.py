@@ -57,7 +57,7 @@ class RunStatus:
         left = self.seconds_left
         if left is None:
             return tiles
-        return f"{tiles}, {self.tiles_per_s:.1f} tiles/s, {left:.0f} s left"
+        return f"{tiles}, {self.tiles_per_s:.2g} tiles/s, {left:.0f} s left"
 
 
 @dataclass(frozen=True, slots=True)
