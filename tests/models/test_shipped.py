@@ -16,7 +16,7 @@ def test_the_demo_bundle_is_small_and_says_what_it_is(bundle):
     size = sum(file.stat().st_size for file in bundle.path.iterdir())
     assert size <= 20_000_000
     assert bundle.card.classes == (NO_TUMOUR, *Score)
-    assert "no real tissue" in bundle.card.trained_on
+    assert "no real slide" in bundle.card.trained_on
     assert bundle.card.training_command.startswith("napari-her2 train")
     side = bundle.card.core_px + 2 * bundle.card.halo_px
     assert bundle.card.core_px**2 / side**2 >= 0.7

@@ -65,6 +65,7 @@ def tiny_config() -> TrainingConfig:
 @pytest.fixture
 def sources() -> dict[str, ColourTiles]:
     return {
+        "generator_source": ColourTiles(4, core_px=64),
         "train_source": ColourTiles(7, core_px=64),
         "test_source": ColourTiles(3, core_px=96),
     }

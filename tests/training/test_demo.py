@@ -16,6 +16,7 @@ def test_a_run_ends_in_a_bundle_that_loads(tmp_path, tiny_config, sources):
     assert [p.stage for p in progress if p.step == p.n_steps] == [
         TrainStage.TILES,
         TrainStage.TILES,
+        TrainStage.TILES,
         TrainStage.GENERATOR,
         TrainStage.CLASSIFIER,
         TrainStage.SCORING,
@@ -23,7 +24,7 @@ def test_a_run_ends_in_a_bundle_that_loads(tmp_path, tiny_config, sources):
     bundle = load_bundle(tmp_path / "bundle")
     assert load_network(bundle).tile_px == 96 + 2 * 64
     assert bundle.card.classes == ("no invasive tumour", *Score)
-    assert "6 virtual slide pairs" in bundle.card.trained_on
+    assert "6 pairs of neighbouring sections" in bundle.card.trained_on
     assert bundle.card.scores["n_slides"] == 3
     arms = bundle.card.scores["arms"]
     assert set(arms) == {"H&E and IHC", "H&E and synthetic IHC", "IHC"}
@@ -65,8 +66,7 @@ def test_a_folder_of_other_tiles_is_refused(tmp_path, tiny_config, sources):
             train_demo(
                 tiny_config,
                 tmp_path,
-                train_source=sources["test_source"],
-                test_source=sources["test_source"],
+                **{**sources, "generator_source": sources["test_source"]},
             )
         )
 

@@ -16,8 +16,11 @@ class TrainingConfig:
     seed
         Of the slides, the weights, and every draw while training.
     n_slides, n_validation_slides, n_test_slides
-        Virtual slides to train on, to watch, and to score at the end; no slide
-        is in two of the sets.
+        Virtual slides to train the classifier on, to watch, and to score at the
+        end; no slide is in two of the sets.
+    n_generator_slides
+        Further slides, restained instead of cut next to each other, that the
+        generator learns from.
     tiles_per_slide
         Tiles drawn from each slide.
     morphology_signal
@@ -58,6 +61,7 @@ class TrainingConfig:
     n_slides: int = 112
     n_validation_slides: int = 8
     n_test_slides: int = 32
+    n_generator_slides: int = 64
     tiles_per_slide: int = 4
     morphology_signal: float = 0.5
     mpp: float = 0.5
@@ -65,14 +69,14 @@ class TrainingConfig:
     halo_px: int = 64
     train_core_px: int = 512
     jitter_um: float = 10.0
-    generator_cycles: tuple[int, ...] = (1500, 750)
+    generator_cycles: tuple[int, ...] = (2500, 1500)
     generator_batch: int = 2
     generator_crop_px: int = 192
     generator_rate: float = 4e-4
     moving_statistics_share: float = 0.4
     pyramid_weight: float = 25.0
     pyramid_scales: tuple[int, ...] = (0, 1)
-    classifier_steps: int = 950
+    classifier_steps: int = 1700
     classifier_batch: int = 8
     classifier_rate: float = 1e-3
     weight_decay: float = 1e-4

@@ -32,6 +32,7 @@ def train_demo(
     config: TrainingConfig,
     out: Path,
     *,
+    generator_source: TileSource | None = None,
     train_source: TileSource | None = None,
     test_source: TileSource | None = None,
 ) -> Iterator[TrainProgress]:
@@ -46,7 +47,7 @@ def train_demo(
         Settings.
     out
         Folder of the run: tiles, checkpoints, log and bundle.
-    train_source, test_source
+    generator_source, train_source, test_source
         Where tiles come from; virtual slides when not given.
 
     Yields
@@ -54,16 +55,18 @@ def train_demo(
     TrainProgress
         After every slide, step and scored tile.
     """
+    generator_source = generator_source or VirtualTiles.for_generator(config)
     train_source = train_source or VirtualTiles.for_training(config)
     test_source = test_source or VirtualTiles.for_test(config)
+    restained = TileCache(out / "tiles" / "generator", generator_source)
     train = TileCache(out / "tiles" / "train", train_source)
     test = TileCache(out / "tiles" / "test", test_source)
-    for cache in (train, test):
+    for cache in (restained, train, test):
         yield from cache.fill(config.processes)
     is_learned = train.slides < config.n_slides
     learned, watched = np.flatnonzero(is_learned), np.flatnonzero(~is_learned)
 
-    stage_a = GeneratorStage(train, learned, config)
+    stage_a = GeneratorStage(restained, np.arange(len(restained)), config)
     yield from run_steps(
         stage_a, out, seed=config.seed, checkpoint_steps=config.checkpoint_steps
     )
@@ -133,11 +136,12 @@ def _card(config: TrainingConfig, network: Her2Network, scorer: Scorer) -> Card:
         name="demo",
         version=VERSION,
         trained_on=(
-            f"{config.n_slides} virtual slide pairs drawn by a program "
-            f"({config.n_slides * config.tiles_per_slide} tiles), no real tissue; the "
-            "five HER2 strata equally often; H&E morphology carries the HER2 level "
-            f"with signal {config.morphology_signal} of 1. A short run on two CPU "
-            "cores, to show the program and not to score well"
+            "virtual tissue only, drawn by a program; no real slide. "
+            f"Generator: {config.n_generator_slides} restained slides; classifier: "
+            f"{config.n_slides} pairs of neighbouring sections; "
+            f"{config.tiles_per_slide} tiles each, the five strata equally often, "
+            f"H&E carries HER2 with signal {config.morphology_signal} of 1. A short "
+            "run on two CPU cores, to show the program and not to score well"
         ),
         mpp=config.mpp,
         core_px=config.core_px,

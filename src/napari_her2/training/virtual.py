@@ -15,6 +15,7 @@ from napari_her2.core.geometry import BoxPx, BoxUm
 from napari_her2.core.guideline import call_from_shares
 from napari_her2.core.score import Stain
 from napari_her2.phantom.cells import CellKind, Epithelium, shares_of
+from napari_her2.phantom.parameters import Section
 from napari_her2.phantom.recipe import draw_recipe
 from napari_her2.phantom.slide import VirtualPair
 from napari_her2.phantom.terrain import Terrain
@@ -29,6 +30,7 @@ _TRIES = 6
 _REACH_UM = 20.0
 _KNOT_PX = 16
 _SLIDES_PER_SEED = 1_000_000
+_GENERATOR_OFFSET = 250_000
 _TEST_OFFSET = 500_000
 
 
@@ -50,6 +52,8 @@ class VirtualTiles:
     exact_alignment
         Whether the IHC follows the true deformation or only its affine part,
         which is what a reader's case has.
+    section
+        Whether the IHC is a neighbouring section or the same one restained.
     """
 
     first_seed: int
@@ -60,6 +64,26 @@ class VirtualTiles:
     mpp: float
     morphology_signal: float
     exact_alignment: bool
+    section: Section = "serial"
+
+    @classmethod
+    def for_generator(cls, config: TrainingConfig) -> Self:
+        """Return restained slides for the generator, other than those scored.
+
+        In a neighbouring section half of the cells are other cells: what no
+        generator can know, an L1 loss answers with a blur.
+        """
+        return cls(
+            config.seed * _SLIDES_PER_SEED + _GENERATOR_OFFSET,
+            config.n_generator_slides,
+            config.tiles_per_slide,
+            config.train_core_px,
+            config.halo_px,
+            config.mpp,
+            config.morphology_signal,
+            exact_alignment=True,
+            section="same",
+        )
 
     @classmethod
     def for_training(cls, config: TrainingConfig) -> Self:
@@ -98,7 +122,10 @@ class VirtualTiles:
         """Return the tiles of one slide."""
         seed = self.first_seed + slide
         recipe = draw_recipe(
-            seed, morphology_signal=self.morphology_signal, mpp=self.mpp
+            seed,
+            morphology_signal=self.morphology_signal,
+            mpp=self.mpp,
+            section=self.section,
         )
         pair = VirtualPair(recipe)
         rng = np.random.default_rng((seed, 7))

@@ -53,8 +53,10 @@ class AssistDock(Panel):
         card = bundle.card
         self.model.setText(f"{card.name} {card.version}")
         self.model.setToolTip(f"sha256 {bundle.sha256}")
-        self.trained_on.setText(f"Trained on {card.trained_on} · {card.intended_use}")
-        self.trained_on.setToolTip(self.trained_on.text())
+        # the first clause stands in the dock, the whole of it in the tooltip
+        gist = card.trained_on.partition(";")[0]
+        self.trained_on.setText(f"Trained on {gist} · {card.intended_use}")
+        self.trained_on.setToolTip(f"Trained on {card.trained_on}.")
 
     def _on_choose(self) -> None:
         folder = QFileDialog.getExistingDirectory(self, "Choose a model bundle")
