@@ -76,7 +76,7 @@ class TrainingConfig:
     moving_statistics_share: float = 0.4
     pyramid_weight: float = 25.0
     pyramid_scales: tuple[int, ...] = (0, 1)
-    classifier_steps: int = 1700
+    classifier_steps: int = 2500
     classifier_batch: int = 8
     classifier_rate: float = 1e-3
     weight_decay: float = 1e-4
