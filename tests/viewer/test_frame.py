@@ -1,6 +1,10 @@
+from typing import ClassVar
+
 import numpy as np
 
+from napari_her2.inference.result import TileState
 from napari_her2.viewer.frame import outline
+from napari_her2.viewer.overlay_layers import frame_data
 
 ROWS = np.array([0, 10, 20, 25])
 COLS = np.array([0, 10, 30])
@@ -27,3 +31,22 @@ def test_neighbours_share_no_border():
 
 def test_nothing_computed_has_no_border():
     assert outline(np.zeros((3, 2), bool), ROWS, COLS).shape == (0, 2, 2)
+
+
+class _Grid:
+    row_edges: ClassVar = [0, 10, 20]
+    col_edges: ClassVar = [0, 10, 20]
+
+
+class _Store:
+    grid = _Grid()
+
+    def __init__(self, done):
+        self.state = np.where(np.array(done), TileState.HE_ONLY, TileState.MISSING)
+
+
+def test_a_border_that_gets_simpler_keeps_as_many_pieces():
+    corner = frame_data(_Store([[1, 0], [0, 1]]))
+    whole = frame_data(_Store([[1, 1], [1, 1]]), at_least=len(corner))
+    assert len(whole) == len(corner) > 4
+    assert len(np.unique(whole.reshape(len(whole), -1), axis=0)) == 4

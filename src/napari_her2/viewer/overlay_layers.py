@@ -128,14 +128,21 @@ def add_overlay(
     return layer
 
 
-def frame_data(store: ResultStore) -> NDArray[np.float64]:
-    """Return the outline of all tiles with synthetic pixels, level-0 pixels."""
+def frame_data(store: ResultStore, at_least: int = 0) -> NDArray[np.float64]:
+    """Return the outline of all tiles with synthetic pixels, level-0 pixels.
+
+    A layer that is sliced asynchronously must not get fewer vectors than before:
+    napari applies the indices of an earlier slice to the new data. The last
+    piece is then repeated until there are ``at_least`` so many.
+    """
     grid = store.grid
-    return outline(
+    pieces = outline(
         store.state >= TileState.BOTH,
         np.asarray(grid.row_edges),
         np.asarray(grid.col_edges),
     )
+    missing = max(0, at_least - len(pieces))
+    return np.concatenate([pieces, np.repeat(pieces[-1:], missing, axis=0)])
 
 
 def add_frame(

@@ -162,7 +162,7 @@ class OverlayStage:
         frame = find(viewer.layers, Role.SYNTHETIC_FRAME)
         if frame is not None:
             if has_new_tiles:
-                frame.data = frame_data(store)
+                frame.data = frame_data(store, at_least=len(frame.data))
             return
         pair, case = self._session.state.pair, self._session.state.case
         if pair is None or case is None:
