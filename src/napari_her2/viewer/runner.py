@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import os
+import sys
+import threading
 from collections.abc import Generator, Iterator
+from contextlib import suppress
 from threading import Event
 from typing import Any
 
@@ -14,6 +18,8 @@ from napari_her2.app.status import Notice, RunPhase
 from napari_her2.core.errors import Her2Error
 from napari_her2.core.progress import Progress
 from napari_her2.viewer.notices import noticed
+
+RUN_NICENESS = 10
 
 
 class Runner:
@@ -91,6 +97,7 @@ def _drive(
     steps: Iterator[Progress], abandoned: Event
 ) -> Generator[Progress, None, Her2Error | None]:
     """Hand on a run; an error of this package comes back as a value."""
+    _give_way()
     try:
         yield from steps
     except Her2Error as error:
@@ -99,3 +106,14 @@ def _drive(
         if not abandoned.is_set():
             raise
     return None
+
+
+def _give_way() -> None:
+    """Let the window go first where a run and the window share the processors.
+
+    On Linux a thread has a niceness of its own, and the threads it starts (those
+    that read, write and compute) inherit it; elsewhere nothing is changed.
+    """
+    if sys.platform == "linux":
+        with suppress(OSError):
+            os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), RUN_NICENESS)
