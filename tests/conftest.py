@@ -69,3 +69,56 @@ def own_folders(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv("NAPARI_HER2_JOURNAL", str(tmp_path / "journal.sqlite"))
     monkeypatch.setenv("NAPARI_HER2_CACHE", str(tmp_path / "cache"))
     return tmp_path
+
+
+@pytest.fixture
+def desk(qapp, own_folders: Path):
+    """A desk at a viewer without a window, with an own journal and cache."""
+    from napari.components import ViewerModel
+
+    from napari_her2.app.session import Session
+    from napari_her2.review.journal import Journal
+    from napari_her2.viewer.desk import give_desk
+
+    viewer = ViewerModel()
+    viewer.canvas.size = (600, 800)
+    with Journal() as journal:
+        session = Session(journal, cache_dir=own_folders / "cache")
+        session.state.reader_name = "Dr Demo"
+        made = give_desk(viewer, session)
+        made.keeps_viewer = viewer  # a desk holds its viewer weakly
+        yield made
+        made.close_case()
+
+
+@pytest.fixture
+def open_desk(desk, virtual_case: Path, tiny_bundle_path: Path):
+    """The same with a virtual pair and a small real bundle."""
+    desk.session.choose_bundle(tiny_bundle_path)
+    desk.open_paths([virtual_case])
+    assert desk.session.state.notice is None
+    # a few tiles in view keep a run short
+    desk.viewer.scene.camera.center = (0, 100, 120)
+    desk.viewer.scene.camera.zoom = 12
+    desk.stage.follow_view()
+    return desk
+
+
+@pytest.fixture
+def run():
+    """Run a desk to the end in this thread and show the overlays."""
+    from napari_her2.app.run_plan import RunTarget
+    from napari_her2.app.status import RunPhase
+
+    def run_to_end(desk, target=RunTarget.VIEW, n_tiles=None):
+        for index, progress in enumerate(
+            desk.session.begin_run(desk.session.plan(target))
+        ):
+            desk.session.absorb(progress)
+            if n_tiles is not None and index >= n_tiles:
+                desk.session.end_run(RunPhase.CANCELLED)
+                break
+        desk.session.end_run(RunPhase.FINISHED)
+        desk.stage.refresh_overlays()
+
+    return run_to_end
