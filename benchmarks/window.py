@@ -21,9 +21,9 @@ import numpy as np
 from numpy.typing import NDArray
 from qtpy.QtWidgets import QApplication
 
-from napari_her2.app.resources import demo_bundle_path
 from napari_her2.app.run_plan import RunTarget
 from napari_her2.app.session import Session
+from napari_her2.models.bundle import shipped_bundle
 from napari_her2.phantom.recipe import draw_recipe
 from napari_her2.phantom.writing import write_pair
 from napari_her2.review.journal import Journal
@@ -112,7 +112,7 @@ def main() -> None:
     viewer.window.resize(1600, 1000)
     settle(1.0)
     opened_s = first_paint(viewer, desk, manifest)
-    session.choose_bundle(demo_bundle_path())
+    session.choose_bundle(shipped_bundle())
     pair = session.state.pair
     assert pair is not None
     assert pair.he is not None

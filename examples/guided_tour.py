@@ -203,9 +203,10 @@ def main() -> int:
     out = asked.out.absolute()
     out.mkdir(parents=True, exist_ok=True)
     with own_settings():
-        from napari_her2.app.resources import demo_bundle_path, sample_case_path
+        from napari_her2.app.resources import sample_case_path
+        from napari_her2.models.bundle import shipped_bundle
 
-        tour = Tour(out, asked.bundle or demo_bundle_path())
+        tour = Tour(out, asked.bundle or shipped_bundle())
         try:
             done = read_a_case(tour, asked.case or sample_case_path())
             summary = summary_of(tour, done)

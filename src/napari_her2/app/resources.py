@@ -1,19 +1,13 @@
-"""Where the sample case and the demo bundle lie, installed or in a checkout."""
+"""Where the sample case lies, installed or in a checkout."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
 from napari_her2.core.errors import CaseError
-from napari_her2.models.bundle import shipped_bundle
 from napari_her2.slides.case import MANIFEST_SUFFIX
 
 _PACKAGE = Path(__file__).parents[1]
-
-
-def demo_bundle_path() -> Path:
-    """Return the folder of the bundle that ships with the package."""
-    return shipped_bundle("demo")
 
 
 def sample_case_path() -> Path:

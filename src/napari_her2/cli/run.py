@@ -8,7 +8,6 @@ from typing import Annotated
 
 import typer
 
-from napari_her2.app.resources import demo_bundle_path
 from napari_her2.cli.progress import follow_run
 from napari_her2.core.errors import UsageError
 from napari_her2.core.geometry import BoxPx
@@ -39,10 +38,10 @@ def run(
     # imported late: --help needs neither zarr nor torch
     from napari_her2.inference.analysis import Analysis
     from napari_her2.inference.outputs import write_outputs
-    from napari_her2.models.bundle import load_bundle
+    from napari_her2.models.bundle import load_bundle, shipped_bundle
 
     opened_case = find_case(case)
-    opened = load_bundle(bundle or demo_bundle_path())
+    opened = load_bundle(bundle or shipped_bundle())
     with open_pair(opened_case) as pair:
         slide_px = BoxPx.of_shape(pair.reference.shape)
         area = _region(region, slide_px)

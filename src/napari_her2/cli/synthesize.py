@@ -8,7 +8,6 @@ from typing import Annotated
 
 import typer
 
-from napari_her2.app.resources import demo_bundle_path
 from napari_her2.cli.progress import follow_run
 from napari_her2.core.errors import UsageError
 from napari_her2.core.geometry import BoxPx
@@ -37,9 +36,9 @@ def synthesize(
         )
     from napari_her2.inference.analysis import Analysis
     from napari_her2.inference.outputs import write_synthetic
-    from napari_her2.models.bundle import load_bundle
+    from napari_her2.models.bundle import load_bundle, shipped_bundle
 
-    opened = load_bundle(bundle or demo_bundle_path())
+    opened = load_bundle(bundle or shipped_bundle())
     case = replace(case_of_files(he_image, None), he_mpp=mpp)
     with open_pair(case) as pair:
         box = BoxPx.of_shape(pair.reference.shape)

@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import Any
 from weakref import WeakKeyDictionary, finalize, ref
 
-from napari_her2.app.resources import demo_bundle_path
 from napari_her2.app.run_plan import RunTarget
 from napari_her2.app.session import Session
+from napari_her2.models.bundle import shipped_bundle
 from napari_her2.review.journal import Journal
 from napari_her2.slides.case import MANIFEST_SUFFIX
 from napari_her2.viewer.notices import noticed
@@ -76,7 +76,7 @@ class Desk:
         """Load the bundle that ships with the package, if none is loaded."""
         if self.session.state.bundle is None:
             with noticed(self.session):
-                self.session.choose_bundle(demo_bundle_path())
+                self.session.choose_bundle(shipped_bundle())
 
     def run(self, target: RunTarget) -> None:
         """Start a run on what is in view, on the regions or on the slide."""
