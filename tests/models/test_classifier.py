@@ -9,6 +9,7 @@ from napari_her2.models.classifier import (
     DualPathHead,
     Her2Classifier,
     ResidualFusion,
+    dual_path,
     missing_feature,
 )
 from napari_her2.models.config import DEMO
@@ -69,7 +70,9 @@ def test_the_head_sees_average_and_peaks():
         average = features.mean((2, 3))
         # the peak lies in 1 of 9 windows around (2, 2)
         peaks = torch.nn.functional.max_pool2d(features, 3, 2, 1).mean((2, 3))
-        assert torch.equal(head(features), head.linear(torch.cat([average, peaks], 1)))
+        assert torch.equal(
+            head(dual_path(features)), head.linear(torch.cat([average, peaks], 1))
+        )
 
 
 @pytest.mark.parametrize("given", [(True, True), (True, False), (False, True)])

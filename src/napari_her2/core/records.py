@@ -29,6 +29,35 @@ class Evidence(StrEnum):
         return self is Evidence.HE_ONLY
 
 
+class Arm(StrEnum):
+    """What a network scored, where :class:`Evidence` says what was really there."""
+
+    BOTH = "H&E and IHC"
+    HE_RECONSTRUCTED = "H&E and reconstructed IHC"
+    HE = "H&E alone"
+    IHC_RECONSTRUCTED = "IHC and reconstructed H&E"
+    IHC = "IHC alone"
+
+
+@dataclass(frozen=True, slots=True)
+class GateVerdict:
+    """Whether a reconstructed stain was used, and the five numbers that decided.
+
+    DyMo (arXiv 2601.22853): ``confidence`` q and ``typicality`` p of the class
+    called from what was observed, ``confidence_with`` and ``typicality_with`` the
+    same with the reconstruction, ``reward`` R = q_u G - q. Confidences and
+    typicalities lie in [0, 1].
+    """
+
+    accepted: bool
+    reward: float
+    confidence: float
+    confidence_with: float
+    typicality: float
+    typicality_with: float
+    reason: str
+
+
 @dataclass(frozen=True, slots=True)
 class Provenance:
     """All that is needed to compute a result again.

@@ -26,14 +26,16 @@ _IMAGENET_STD = (0.229, 0.224, 0.225)
 class ClassifierOutput:
     """Everything the losses and the overlays need.
 
-    ``logits`` (B, K); ``attended`` (B, C, a, a), the fused map times its channel
-    weights; ``channel_weights`` (B, C) in (0, 1); ``he_part`` and ``ihc_part``
-    (B, C, a, a), which sum to the fused map before attention; ``shared`` and
+    ``logits`` (B, K); ``embedding`` (B, 2 C), what they are linear in; ``fused``
+    (B, C, a, a), the sum of ``he_part`` and ``ihc_part``; ``attended``, the fused
+    map times its ``channel_weights`` (B, C) in (0, 1); ``shared`` and
     ``specific``, pooled features (B, C) of the stains given, in the order H&E,
     IHC.
     """
 
     logits: Tensor
+    embedding: Tensor
+    fused: Tensor
     attended: Tensor
     channel_weights: Tensor
     he_part: Tensor
@@ -68,12 +70,16 @@ class DualPathHead(nn.Module):
         self.dropout = nn.Dropout(dropout)
         self.linear = nn.Linear(2 * width, n_classes)
 
-    def forward(self, features: Tensor) -> Tensor:
-        """Return logits (B, K)."""
-        peaks = functional.max_pool2d(features, 3, stride=2, padding=1)
-        pooled = torch.cat([features.mean((2, 3)), peaks.mean((2, 3))], 1)
-        logits: Tensor = self.linear(self.dropout(pooled))
+    def forward(self, embedding: Tensor) -> Tensor:
+        """Return logits (B, K) of what :func:`dual_path` gave."""
+        logits: Tensor = self.linear(self.dropout(embedding))
         return logits
+
+
+def dual_path(features: Tensor) -> Tensor:
+    """Pool a map (B, C, a, a) to (B, 2 C): its mean and the mean of its peaks."""
+    peaks = functional.max_pool2d(features, 3, stride=2, padding=1)
+    return torch.cat([features.mean((2, 3)), peaks.mean((2, 3))], 1)
 
 
 class Her2Classifier(nn.Module):
@@ -148,8 +154,11 @@ class Her2Classifier(nn.Module):
         total = he_part + ihc_part
         weights = self.attention(total)
         attended = total * weights[:, :, None, None]
+        embedding = dual_path(attended)
         return ClassifierOutput(
-            logits=self.head(attended),
+            logits=self.head(embedding),
+            embedding=embedding,
+            fused=total,
             attended=attended,
             channel_weights=weights,
             he_part=he_part,

@@ -1,0 +1,1 @@
+"""Metrics, tables and figures of a bundle on slides with known truth."""

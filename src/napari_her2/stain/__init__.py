@@ -1,0 +1,1 @@
+"""What dyes do to light: colour and frequency of stained images, without torch."""
