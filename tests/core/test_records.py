@@ -2,10 +2,18 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from napari_her2.core.geometry import BoxPx
-from napari_her2.core.records import Evidence, Provenance, Reader, Suggestion
+from napari_her2.core.records import (
+    FORCED,
+    Evidence,
+    Provenance,
+    Reader,
+    Suggestion,
+)
 from napari_her2.core.score import Score
 
 
@@ -28,3 +36,11 @@ def test_a_suggestion_without_real_ihc_says_what_is_missing(evidence):
     )
     assert ("IHC needed" in suggestion.caution) == (evidence is Evidence.HE_ONLY)
     assert evidence.is_synthetic == (evidence is Evidence.HE_ONLY)
+
+
+def test_a_forced_suggestion_says_so_first():
+    made_by = Provenance((("he", "x"),), "demo", "c0ffee", "napari-her2 0.1.0")
+    given = ("r1", Score.TWO, (), Evidence.BOTH, BoxPx(0, 0, 1, 1), 1, made_by)
+    assert Suggestion(*given, forced=True).caution == FORCED
+    on_he = replace(Suggestion(*given, forced=True), evidence=Evidence.HE_ONLY)
+    assert on_he.caution == f"{FORCED}; suggested from H&E; IHC needed"

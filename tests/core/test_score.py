@@ -12,6 +12,8 @@ from napari_her2.core.score import (
     Stain,
     call_from_text,
     call_to_text,
+    scores_from_text,
+    scores_to_text,
 )
 
 calls = st.sampled_from(Score) | st.text().filter(str.strip).map(NotAssessable)
@@ -46,3 +48,20 @@ def test_not_assessable_is_never_a_score():
 
 def test_stains_have_the_names_of_the_clinic():
     assert [stain.label for stain in Stain] == ["H&E", "HER2 IHC"]
+
+
+@given(st.sets(st.sampled_from(Score)))
+def test_a_set_of_scores_is_read_back_in_order(scores):
+    read = scores_from_text(scores_to_text(scores))
+    assert read == tuple(sorted(scores, key=lambda score: score.rank))
+
+
+def test_a_set_reads_as_a_person_would_say_it():
+    assert scores_to_text([Score.THREE]) == "3+"
+    assert scores_to_text([Score.TWO, Score.ONE]) == "1+ or 2+"
+    assert scores_to_text(reversed(Score)) == "0, 0+, 1+, 2+ or 3+"
+
+
+def test_text_that_is_no_set_of_scores_is_refused():
+    with pytest.raises(ValueError, match="valid Score"):
+        scores_from_text("1+ or 4+")

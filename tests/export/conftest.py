@@ -8,7 +8,14 @@ import pytest
 from hypothesis import HealthCheck, settings
 
 from napari_her2.core.geometry import BoxPx
-from napari_her2.core.records import Evidence, Provenance, Reader, Suggestion
+from napari_her2.core.records import (
+    Arm,
+    Evidence,
+    GateVerdict,
+    Provenance,
+    Reader,
+    Suggestion,
+)
 from napari_her2.core.region import Region
 from napari_her2.core.score import NotAssessable, Score
 from napari_her2.review import acts
@@ -26,7 +33,11 @@ UTC_0 = datetime(2026, 5, 4, 3, 2, 1, 987654, tzinfo=UTC)
 ANNA, BEN = Reader("Dr. Anna Müller"), Reader("=HYPERLINK(Ben)")
 
 
+GATE = GateVerdict(True, 0.2, 0.6, 0.8, 0.5, 0.75, "used in 80 % of the area")
+
+
 def suggestion(region_id, call, evidence):
+    both = evidence is Evidence.BOTH
     return Suggestion(
         region_id=region_id,
         call=call,
@@ -42,6 +53,11 @@ def suggestion(region_id, call, evidence):
             parameters=(("transform", "manifest"),),
             direction="he->ihc",
         ),
+        arms=((Arm.BOTH, 1.0),)
+        if both
+        else ((Arm.HE_RECONSTRUCTED, 0.8), (Arm.HE, 0.2)),
+        prediction_set=(Score.ONE, Score.TWO),
+        gate=None if both else GATE,
     )
 
 
@@ -85,6 +101,13 @@ def records() -> tuple[ReviewRecord, ...]:
         ANNA,
     )
     return confirmed, changed, synthetic, own, deferred, null
+
+
+@pytest.fixture
+def elsewhere(records) -> ReviewRecord:
+    """A synthetic suggestion, overridden with the real IHC."""
+    code = ReasonCode.IHC_READ_ELSEWHERE
+    return records[2].after(acts.override(records[2], ANNA, Score.TWO, code, utc=UTC_0))
 
 
 @pytest.fixture(autouse=True)

@@ -13,12 +13,34 @@ from pyarrow import csv as arrow_csv
 from napari_her2.core.records import RESEARCH_USE
 from napari_her2.core.score import Score
 from napari_her2.export.csv import from_csv, guarded, to_csv, unguarded
+from napari_her2.export.schema import v1, v2
 
 GOLDEN = Path(__file__).parent / "golden" / "scores.csv"
 
 
 def test_the_file_is_as_agreed(records):
     assert to_csv(records) == GOLDEN.read_bytes()
+
+
+def test_what_was_exported_before_can_be_exported_again(records):
+    golden = GOLDEN.with_name("scores.v1.csv").read_bytes()
+    rows = from_csv(golden)
+    assert rows == [v1.row(record) for record in records]
+
+
+def test_the_columns_of_version_1_keep_their_names_and_order():
+    assert [name for name in v2.COLUMNS if name in v1.COLUMNS] == list(v1.COLUMNS)
+
+
+def test_how_sure_the_software_was_stands_beside_the_decision(records, elsewhere):
+    confirmed, *_, own, _, _ = from_csv(to_csv(records))
+    assert confirmed["ai_prediction_set"] == "1+ or 2+"
+    assert confirmed["ai_arms"] == "H&E and IHC: 1.000"
+    assert (confirmed["ai_gate"], confirmed["ai_forced"]) == ("", "no")
+    assert (own["ai_prediction_set"], own["ai_forced"]) == ("", "")
+    (row,) = from_csv(to_csv([elsewhere]))
+    assert row["ai_arms"] == "H&E and reconstructed IHC: 0.800; H&E alone: 0.200"
+    assert row["ai_gate"] == "accepted: used in 80 % of the area"
 
 
 def test_only_decisions_are_scores(records):

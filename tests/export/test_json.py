@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
-from napari_her2.core.records import RESEARCH_USE
+from napari_her2.core.records import FORCED, RESEARCH_USE
+from napari_her2.core.score import Score
 from napari_her2.export.json import to_json
+from napari_her2.export.schema import v1
+from napari_her2.review.events import Confirmed, Revealed, SuggestionMade
+from napari_her2.review.record import ReviewRecord
 
 GOLDEN = Path(__file__).parent / "golden" / "scores.json"
 HEAD = "ab" * 32
@@ -16,9 +21,34 @@ def test_the_file_is_as_agreed(records):
     assert to_json(records, HEAD).decode() == GOLDEN.read_text(encoding="utf-8")
 
 
+def test_what_was_exported_before_can_be_exported_again(records):
+    golden = GOLDEN.with_name("scores.v1.json").read_text(encoding="utf-8")
+    assert v1.document(records, HEAD) == json.loads(golden)
+
+
+def test_a_forced_run_and_its_doubts_are_told(elsewhere):
+    key, utc = elsewhere.key, elsewhere.history[-1].utc
+    seen = replace(elsewhere.suggestion, forced=True)
+    record = ReviewRecord(key, (elsewhere.history[0],))
+    anna = elsewhere.decision.reader
+    record = record.after(SuggestionMade(key=key, utc=utc, suggestion=seen))
+    record = record.after(Revealed(key=key, utc=utc, reader=anna, suggestion=seen))
+    record = record.after(Confirmed(key=key, utc=utc, reader=anna, call=Score.TWO))
+    (tree,) = json.loads(to_json([record], HEAD))["records"]
+
+    said = tree["decision"]["suggestion"]
+    assert said["forced"] is True
+    assert said["caution"] == f"{FORCED}; suggested from H&E; IHC needed"
+    assert said["prediction_set"] == ["1+", "2+"]
+    assert said["prediction_set_text"] == "1+ or 2+"
+    assert said["arms"] == {"H&E and reconstructed IHC": 0.8, "H&E alone": 0.2}
+    assert said["gate"]["accepted"] is True
+    assert said["gate"]["typicality_with"] == 0.75
+
+
 def test_it_says_its_schema_its_use_and_the_journal(records):
     tree = json.loads(to_json(records, HEAD))
-    assert tree["schema"] == "napari-her2/scores/1"
+    assert tree["schema"] == "napari-her2/scores/2"
     assert tree["notice"] == RESEARCH_USE
     assert tree["journal_head"] == HEAD
 

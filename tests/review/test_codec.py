@@ -12,7 +12,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from napari_her2.core.geometry import BoxPx
-from napari_her2.core.records import Evidence, Provenance, Reader, Suggestion
+from napari_her2.core.records import (
+    Arm,
+    Evidence,
+    GateVerdict,
+    Provenance,
+    Reader,
+    Suggestion,
+)
 from napari_her2.core.region import Region
 from napari_her2.core.score import NotAssessable, Score
 from napari_her2.review import events as ev
@@ -42,6 +49,10 @@ suggestions = st.builds(
         Provenance, slides=pairs, bundle=words, bundle_sha256=words, software=words,
         parameters=pairs, direction=words,
     ),
+    arms=st.lists(st.tuples(st.sampled_from(Arm), numbers)).map(tuple),
+    prediction_set=st.lists(st.sampled_from(Score)).map(tuple),
+    gate=st.none() | st.builds(GateVerdict, st.booleans(), *[numbers] * 5, words),
+    forced=st.booleans(),
 )  # fmt: skip
 contents = {
     "key": st.builds(ev.RegionKey, names, pairs, st.just("r1")),
@@ -85,6 +96,34 @@ def test_the_spelling_on_disk_does_not_drift():
         '"slides": [["he", "blake2b:aa"]]}, "reader": "Anna Müller", '
         '"utc": "2026-01-02T03:04:05.000006+00:00"}'
     )
+
+
+NEW = ("arms", "prediction_set", "gate", "forced")
+
+
+def test_a_suggestion_from_before_arms_and_sets_is_read(make_suggestion):
+    made = ev.SuggestionMade(key=READ.key, utc=READ.utc, suggestion=make_suggestion())
+    content = json.loads(encode(made))
+    for name in NEW:
+        del content["suggestion"][name]
+    assert decode("suggestion made", json.dumps(content)) == made
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"arms": [["both", 1.0]]},
+        {"prediction_set": ["4+"]},
+        {"gate": {"accepted": True}},
+        {"forced": "yes"},
+    ],
+)
+def test_a_malformed_part_of_a_suggestion_is_refused(make_suggestion, change):
+    made = ev.SuggestionMade(key=READ.key, utc=READ.utc, suggestion=make_suggestion())
+    content = json.loads(encode(made))
+    content["suggestion"] |= change
+    with pytest.raises(UnreadableEventError, match="malformed 'suggestion made'"):
+        decode("suggestion made", json.dumps(content))
 
 
 def test_a_kind_from_a_newer_version_is_refused():

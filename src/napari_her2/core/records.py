@@ -11,9 +11,15 @@ from datetime import datetime
 from enum import StrEnum
 
 from napari_her2.core.geometry import BoxPx
-from napari_her2.core.score import Call, Score
+from napari_her2.core.score import Call, NotAssessable, Score
 
 RESEARCH_USE = "Research use only. AI assists, pathologist decides."
+
+UNFAMILIAR = NotAssessable("unfamiliar tissue or stain")
+"""The call where the model has seen nothing like the slide."""
+
+FORCED = "forced: the model does not know this tissue or stain"
+"""The mark of everything made by a run that a person forced on such a slide."""
 
 
 class Evidence(StrEnum):
@@ -79,9 +85,26 @@ class Provenance:
 class Suggestion:
     """What the software proposes for one region; never a final score.
 
-    ``probabilities`` sum to 1 over the strata the bundle knows, and are empty
-    when nothing could be assessed. ``box_px`` bounds the region in level-0
-    pixels of the reference slide.
+    Parameters
+    ----------
+    probabilities
+        Sum to 1 over the strata the bundle knows, calibrated where the bundle can;
+        empty when nothing could be assessed.
+    box_px
+        Bounds the region in level-0 pixels of the reference slide.
+    n_tiles
+        Tiles that were counted.
+    arms
+        Share of the counted area by what the network scored there, most first;
+        empty when nothing was counted.
+    prediction_set
+        Scores that hold the true one as often as the bundle was asked to; empty
+        when the bundle is not calibrated or nothing could be assessed.
+    gate
+        Verdict on the reconstructed stain, summed up over the counted area; None
+        where nothing was reconstructed or the bundle has no gate.
+    forced
+        Whether a person had the model run on tissue or stain it does not know.
     """
 
     region_id: str
@@ -91,13 +114,18 @@ class Suggestion:
     box_px: BoxPx
     n_tiles: int
     provenance: Provenance
+    arms: tuple[tuple[Arm, float], ...] = ()
+    prediction_set: tuple[Score, ...] = ()
+    gate: GateVerdict | None = None
+    forced: bool = False
 
     @property
     def caution(self) -> str:
-        """What must be said beside the call, empty when real IHC took part."""
+        """What must be said beside the call, empty when nothing must."""
+        said = [FORCED] if self.forced else []
         if self.evidence.is_synthetic:
-            return "suggested from H&E; IHC needed"
-        return ""
+            said.append("suggested from H&E; IHC needed")
+        return "; ".join(said)
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -89,3 +90,29 @@ def call_from_text(text: str) -> Call:
     if text.startswith(head):
         return NotAssessable(text.removeprefix(head))
     return Score(text)
+
+
+def scores_to_text(scores: Iterable[Score]) -> str:
+    """Write a set of scores as a reader would say it, lowest first.
+
+    Examples
+    --------
+    >>> scores_to_text([Score.TWO, Score.ONE])
+    '1+ or 2+'
+    >>> scores_to_text([Score.ZERO, Score.ULTRALOW, Score.ONE])
+    '0, 0+ or 1+'
+    """
+    *first, last = [str(s) for s in sorted(scores, key=lambda s: s.rank)] or [""]
+    return f"{', '.join(first)} or {last}" if first else last
+
+
+def scores_from_text(text: str) -> tuple[Score, ...]:
+    """Read a set of scores that :func:`scores_to_text` wrote.
+
+    Raises
+    ------
+    ValueError
+        If a part of the text is no score.
+    """
+    parts = text.replace(" or ", ", ").split(", ") if text else []
+    return tuple(Score(part) for part in parts)

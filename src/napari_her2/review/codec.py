@@ -9,12 +9,19 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from dataclasses import fields
+from dataclasses import asdict, fields
 from datetime import datetime
 from typing import Any, NamedTuple
 
 from napari_her2.core.geometry import BoxPx
-from napari_her2.core.records import Evidence, Provenance, Reader, Suggestion
+from napari_her2.core.records import (
+    Arm,
+    Evidence,
+    GateVerdict,
+    Provenance,
+    Reader,
+    Suggestion,
+)
 from napari_her2.core.region import Region
 from napari_her2.core.score import Score, call_from_text, call_to_text
 from napari_her2.review.events import (
@@ -115,6 +122,12 @@ def _text(value: Any) -> str:
     return value
 
 
+def _truth(value: Any) -> bool:
+    if not isinstance(value, bool):
+        raise TypeError(f"{value!r} is neither true nor false")
+    return value
+
+
 def _texts(value: Any) -> tuple[str, ...]:
     return tuple(_text(item) for item in value)
 
@@ -155,6 +168,23 @@ def _region_from_json(content: Any) -> Region:
     )
 
 
+def _gate_to_json(gate: GateVerdict | None) -> dict[str, Any] | None:
+    return None if gate is None else asdict(gate)
+
+
+def _gate_from_json(content: Any) -> GateVerdict | None:
+    if content is None:
+        return None
+    numbers = {
+        field.name: float(content[field.name])
+        for field in fields(GateVerdict)
+        if field.name not in ("accepted", "reason")
+    }
+    return GateVerdict(
+        accepted=_truth(content["accepted"]), reason=_text(content["reason"]), **numbers
+    )
+
+
 def _suggestion_to_json(suggestion: Suggestion) -> dict[str, Any]:
     provenance = suggestion.provenance
     return {
@@ -164,6 +194,10 @@ def _suggestion_to_json(suggestion: Suggestion) -> dict[str, Any]:
         "evidence": str(suggestion.evidence),
         "box_px": list(suggestion.box_px.as_tuple()),
         "n_tiles": suggestion.n_tiles,
+        "arms": [[str(arm), float(share)] for arm, share in suggestion.arms],
+        "prediction_set": [str(score) for score in suggestion.prediction_set],
+        "gate": _gate_to_json(suggestion.gate),
+        "forced": suggestion.forced,
         "provenance": {
             "slides": [list(slide) for slide in provenance.slides],
             "bundle": provenance.bundle,
@@ -193,6 +227,11 @@ def _suggestion_from_json(content: Any) -> Suggestion:
             parameters=_pairs(provenance["parameters"]),
             direction=_text(provenance["direction"]),
         ),
+        # journals written before these existed are read as they were meant
+        arms=tuple((Arm(a), float(share)) for a, share in content.get("arms", ())),
+        prediction_set=tuple(Score(s) for s in content.get("prediction_set", ())),
+        gate=_gate_from_json(content.get("gate")),
+        forced=_truth(content.get("forced", False)),
     )
 
 
