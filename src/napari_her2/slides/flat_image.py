@@ -66,12 +66,41 @@ def open_flat(path: Path) -> SlideSource:
     """
     file = SharedFile(path)
     try:
-        if file.size > MAX_FILE_BYTES:
-            raise _too_large(path, f"{file.size >> 20} MB")
-        data = file.read(0, file.size)
+        data = _content(path, file)
         fingerprint = fingerprint_file(file)
     finally:
         file.close()
+    image, header = _pixels(path, data)
+    mpp = None
+    if header.px_per_m is not None:
+        y, x = header.px_per_m
+        mpp = square_mpp(path, 1e6 / y if y > 0 else None, 1e6 / x if x > 0 else None)
+    return SlideSource([ArrayBlocks(image)], mpp, fingerprint, close=lambda: None)
+
+
+def read_flat(path: Path) -> NDArray[np.uint8]:
+    """Return the pixels (h, w, 3) of a PNG or JPEG, checked as by :func:`open_flat`.
+
+    Raises
+    ------
+    SlideError
+        If it is missing, damaged, truncated, too large or no RGB image.
+    """
+    file = SharedFile(path)
+    try:
+        data = _content(path, file)
+    finally:
+        file.close()
+    return _pixels(path, data)[0]
+
+
+def _content(path: Path, file: SharedFile) -> bytes:
+    if file.size > MAX_FILE_BYTES:
+        raise _too_large(path, f"{file.size >> 20} MB")
+    return file.read(0, file.size)
+
+
+def _pixels(path: Path, data: bytes) -> tuple[NDArray[np.uint8], _Header]:
     is_png = data.startswith(b"\x89PNG")
     try:
         header = (_png_header if is_png else _jpeg_header)(data)
@@ -83,12 +112,7 @@ def open_flat(path: Path) -> SlideSource:
         )
     if header.width * header.height > MAX_FLAT_PX:
         raise _too_large(path, f"{header.width} × {header.height} px")
-    image = _decode(path, data, header, is_png)
-    mpp = None
-    if header.px_per_m is not None:
-        y, x = header.px_per_m
-        mpp = square_mpp(path, 1e6 / y if y > 0 else None, 1e6 / x if x > 0 else None)
-    return SlideSource([ArrayBlocks(image)], mpp, fingerprint, close=lambda: None)
+    return _decode(path, data, header, is_png), header
 
 
 def _decode(
