@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 
 from napari_her2.core.geometry import Affine, BoxPx
+from napari_her2.core.records import Arm
 from napari_her2.core.region import Region
 from napari_her2.inference.engine import Network
 from napari_her2.models.bundle import Bundle
@@ -85,11 +86,17 @@ class NullNetwork:
         side = core_px // 32
         image = torch.arange(core_px, dtype=torch.int32).remainder(256)
         self._output = TileOutput(
-            image.to(torch.uint8).expand(1, 3, core_px, core_px).contiguous(),
-            torch.zeros(1, 6),
-            torch.zeros(1, side, side),
-            torch.zeros(1, 64),
-            torch.zeros(1),
+            synthetic_ihc=image.to(torch.uint8)
+            .expand(1, 3, core_px, core_px)
+            .contiguous(),
+            synthetic_he=None,
+            logits=torch.zeros(1, 6),
+            attention=torch.zeros(1, side, side),
+            channel_weights=torch.zeros(1, 64),
+            branch_share=torch.zeros(1),
+            arm=(Arm.HE_RECONSTRUCTED,),
+            gate=(None,),
+            distance=torch.full((1,), torch.nan),
         )
 
     def __call__(self, he: Tensor | None, ihc: Tensor | None) -> TileOutput:

@@ -45,10 +45,7 @@ def tiny_bundle_path(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return write_bundle(
         tmp_path_factory.mktemp("bundles") / "tiny",
         card,
-        {
-            "generator": network.generator.state_dict(),
-            "classifier": network.classifier.state_dict(),
-        },
+        {part: module.state_dict() for part, module in network.parts().items()},
     ).path
 
 

@@ -6,6 +6,7 @@ import numpy as np
 import torch
 
 from napari_her2.core.geometry import Affine
+from napari_her2.core.records import Arm
 from napari_her2.models.bundle import Bundle
 from napari_her2.models.card import INTENDED_USE, NO_TUMOUR, Card
 from napari_her2.models.network import TileOutput
@@ -66,9 +67,22 @@ def bundle_of(folder, inputs=("he", "ihc"), **changes):
 
 
 class FakeNetwork:
-    """Inverts the mean of the tile's stains, halo smoothed in; counts its tiles."""
+    """Inverts the mean of the tile's stains, halo smoothed in; counts its tiles.
 
-    def __init__(self, delay_s=0.0, logits=None):
+    Tiles darker than ``unfamiliar_below`` are farther than 1 from what it knows.
+    """
+
+    def __init__(
+        self,
+        delay_s=0.0,
+        logits=None,
+        unfamiliar_below=None,
+        arm=Arm.HE,
+        gate=None,
+        makes_he=False,
+    ):
+        self.unfamiliar_below, self.makes_he = unfamiliar_below, makes_he
+        self.arm, self.gate = arm, gate
         self.n_tiles = 0
         self.delay_s = delay_s
         self.logits = logits
@@ -88,10 +102,21 @@ class FakeNetwork:
             logits = torch.stack([mean * k for k in (-1, 1, 2, 3, 5, 4)], 1) * 4
         else:
             logits = torch.tensor([self.logits] * len(image))
+        count = len(image)
+        arm = Arm.BOTH
+        if len(given) == 1:
+            arm = Arm.IHC if he is None else self.arm
+        distance = torch.full((count,), torch.nan)
+        if self.unfamiliar_below is not None:
+            distance = 1 + self.unfamiliar_below - mean
         return TileOutput(
-            synthetic if he is not None else None,
-            logits,
-            torch.nn.functional.avg_pool2d(core.mean(1), 32),
-            torch.stack([mean, mean * 2, mean * 3], 1),
-            torch.full((len(image),), 1.0 if ihc is None else 0.5),
+            synthetic_ihc=synthetic if he is not None else None,
+            synthetic_he=synthetic if he is None and self.makes_he else None,
+            logits=logits,
+            attention=torch.nn.functional.avg_pool2d(core.mean(1), 32),
+            channel_weights=torch.stack([mean, mean * 2, mean * 3], 1),
+            branch_share=torch.full((count,), 1.0 if ihc is None else 0.5),
+            arm=(arm,) * count,
+            gate=(self.gate if arm is not Arm.BOTH else None,) * count,
+            distance=distance,
         )

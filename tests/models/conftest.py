@@ -55,9 +55,6 @@ def bundle(tmp_path: Path, card: Card, network: Her2Network) -> Bundle:
     return write_bundle(
         tmp_path / "tiny",
         card,
-        {
-            "generator": network.generator.state_dict(),
-            "classifier": network.classifier.state_dict(),
-        },
+        {part: module.state_dict() for part, module in network.parts().items()},
         {"training.csv": "stage,step,name,value\n"},
     )

@@ -29,7 +29,8 @@ def test_a_bundle_comes_back_as_written(bundle, card):
     assert loaded.card.classes == card.classes
     assert set(loaded.card.files) == {
         "classifier.safetensors",
-        "generator.safetensors",
+        "he_to_ihc.safetensors",
+        "ihc_to_he.safetensors",
         "training.csv",
     }
     assert len(loaded.sha256) == 64
@@ -114,14 +115,14 @@ def test_a_pickle_by_name_is_refused(bundle, suffix):
 
 @pytest.mark.parametrize("protocol", [2, 3, 4, 5])
 def test_a_pickle_by_content_is_refused(bundle, protocol):
-    path = bundle.path / "generator.safetensors"
+    path = bundle.path / "he_to_ihc.safetensors"
     path.write_bytes(pickle.dumps({"a": 1}, protocol=protocol))
     with pytest.raises(BundleError, match="pickle"):
         load_bundle(bundle.path)
 
 
 def test_an_archive_is_refused(bundle):
-    with zipfile.ZipFile(bundle.path / "generator.safetensors", "w") as archive:
+    with zipfile.ZipFile(bundle.path / "he_to_ihc.safetensors", "w") as archive:
         archive.writestr("data.pkl", b"")
     with pytest.raises(BundleError, match="pickle or an archive"):
         load_bundle(bundle.path)
@@ -137,7 +138,7 @@ def _replace_file(bundle, name, content):
 
 
 def test_weights_of_another_format_are_refused(bundle):
-    _replace_file(bundle, "generator.safetensors", b"GGUF" + bytes(64))
+    _replace_file(bundle, "he_to_ihc.safetensors", b"GGUF" + bytes(64))
     with pytest.raises(BundleError, match="not a safetensors file"):
         load_bundle(bundle.path)
 
@@ -152,14 +153,14 @@ def test_a_header_length_that_looks_like_a_pickle_is_none(bundle):
     header = b'{"a":{"dtype":"F32","shape":[1],"data_offsets":[0,4]}}'.ljust(0x280)
     content = (0x280).to_bytes(8, "little") + header + bytes(4)
     assert content.startswith(b"\x80\x02")
-    _replace_file(bundle, "generator.safetensors", content)
+    _replace_file(bundle, "he_to_ihc.safetensors", content)
     assert load_bundle(bundle.path)
 
 
 def test_weights_that_are_not_finite_are_refused(bundle, tmp_path):
     save_file({"a": torch.tensor([1.0, float("nan")])}, tmp_path / "nan")
     content = (tmp_path / "nan").read_bytes()
-    _replace_file(bundle, "generator.safetensors", content)
+    _replace_file(bundle, "he_to_ihc.safetensors", content)
     with pytest.raises(BundleError, match="not finite"):
         load_bundle(bundle.path)
 

@@ -5,14 +5,10 @@ import torch
 
 from napari_her2.core.errors import UsageError
 from napari_her2.models.attention import ChannelAttention
-from napari_her2.models.classifier import (
-    DualPathHead,
-    Her2Classifier,
-    ResidualFusion,
-    dual_path,
-    missing_feature,
-)
+from napari_her2.models.classifier import Her2Classifier
 from napari_her2.models.config import DEMO
+from napari_her2.models.fusion import ResidualFusion, missing_feature
+from napari_her2.models.head import DualPathHead, dual_path
 
 TINY = replace(
     DEMO,

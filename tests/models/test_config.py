@@ -37,6 +37,9 @@ def test_a_config_survives_the_card(config):
         ({"generator_width": True}, "generator_width is not of type int"),
         ({"depth": 3}, "depth"),
         ({"shared_trunk": "alexnet"}, "alexnet"),
+        ({"fusion": "sum"}, "fusion 'sum'"),
+        ({"missing": "guess"}, "missing 'guess'"),
+        ({"selector_width": 1}, "selector_width is not of type float"),
     ],
 )
 def test_nonsense_is_refused(change, message):

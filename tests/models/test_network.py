@@ -5,6 +5,8 @@ import pytest
 import torch
 
 from napari_her2.core.errors import BundleError, UsageError
+from napari_her2.core.records import Arm, GateVerdict
+from napari_her2.core.score import Stain
 from napari_her2.models.bundle import write_bundle
 from napari_her2.models.config import DEMO
 from napari_her2.models.network import (
@@ -14,7 +16,27 @@ from napari_her2.models.network import (
     to_uint8,
 )
 
+TINY = replace(
+    DEMO,
+    generator_width=4,
+    shared_widths=(4, 4, 8, 8, 8),
+    specific_width_mult=0.25,
+    feature_width=16,
+    attention_width=4,
+)
 FIELDS = ("logits", "attention", "channel_weights", "branch_share")
+
+
+def _network(*, policy="gan", missing="shared", **changes):
+    torch.manual_seed(1)
+    config = replace(TINY, missing=missing)
+    return Her2Network(
+        config, core_px=64, halo_px=64, attention_scale=1.0, policy=policy, **changes
+    )
+
+
+def _states(network):
+    return {part: module.state_dict() for part, module in network.parts().items()}
 
 
 @pytest.fixture
@@ -42,13 +64,109 @@ def test_he_alone_is_scored_with_the_synthetic_ihc_as_shown(network, tiles):
     shown = out.synthetic_ihc.float() / 255
     core = he[..., 64:128, 64:128]
     assert torch.equal(out.logits, network.classifier(core, shown).logits)
+    assert out.arm == (Arm.HE_RECONSTRUCTED,) * 2
+    assert out.synthetic_he is None
 
 
-def test_ihc_alone_has_no_he_share_and_no_synthetic_image(network, tiles):
-    out = network(None, tiles[1])
+def test_ihc_alone_is_scored_with_the_synthetic_he_as_shown(network, tiles):
+    _, ihc = tiles
+    out = network(None, ihc)
+    shown = out.synthetic_he.float() / 255
+    core = ihc[..., 64:128, 64:128]
+    assert torch.equal(out.logits, network.classifier(shown, core).logits)
+    assert out.arm == (Arm.IHC_RECONSTRUCTED,) * 2
     assert out.synthetic_ihc is None
+
+
+def test_without_its_generator_ihc_stands_alone(tiles):
+    network = _network(ihc_to_he=False)
+    out = network(None, tiles[1])
+    assert out.arm == (Arm.IHC,) * 2
+    assert out.synthetic_he is None
     assert torch.equal(out.branch_share, torch.zeros(2))
     assert out.logits.isfinite().all()
+
+
+@pytest.mark.parametrize("missing", ["shared", "zero"])
+def test_other_policies_score_what_is_there(tiles, missing):
+    he, ihc = tiles
+    network = _network(missing=missing, policy=missing)
+    out = network(he, None)
+    core = he[..., 64:128, 64:128]
+    assert torch.equal(out.logits, network.classifier(core, None).logits)
+    assert out.arm == (Arm.HE,) * 2
+    assert out.synthetic_ihc is not None
+    assert network(None, ihc).arm == (Arm.IHC,) * 2
+    assert network(he, ihc).arm == (Arm.BOTH,) * 2
+
+
+def test_a_policy_that_does_not_fit_the_classifier_is_refused():
+    with pytest.raises(ValueError, match="zero"):
+        _network(policy="zero")
+    with pytest.raises(ValueError, match="guess"):
+        _network(policy="guess")
+
+
+class AlternatingGate:
+    """Accepts every other tile and keeps what it was shown."""
+
+    def decide(self, embedding_observed, embedding_with, observed):
+        self.seen = embedding_observed, embedding_with, observed
+        return tuple(
+            GateVerdict(k % 2 == 0, 0.0, 0.0, 0.0, 0.0, 0.0, "alternating")
+            for k in range(len(embedding_observed))
+        )
+
+
+@pytest.mark.parametrize("given", [Stain.HE, Stain.IHC])
+def test_the_gate_decides_tile_by_tile(network, tiles, given):
+    he, ihc = (x if s is given else None for s, x in zip(Stain, tiles, strict=True))
+    network.gate = None
+    beside = network(he, ihc)
+    network.gate = AlternatingGate()
+    out = network(he, ihc)
+    pair = [None if x is None else x[..., 64:128, 64:128] for x in (he, ihc)]
+    alone = network.classifier(*pair)
+    assert torch.allclose(out.logits[0], beside.logits[0])
+    assert torch.allclose(out.logits[1], alone.logits[1], atol=1e-6)
+    assert torch.allclose(out.channel_weights[1], alone.channel_weights[1], atol=1e-6)
+    names = {
+        Stain.HE: (Arm.HE_RECONSTRUCTED, Arm.HE),
+        Stain.IHC: (Arm.IHC_RECONSTRUCTED, Arm.IHC),
+    }
+    assert out.arm == names[given]
+    assert [verdict.accepted for verdict in out.gate] == [True, False]
+    observed, _with, stain = network.gate.seen
+    assert torch.allclose(observed, alone.embedding, atol=1e-6)
+    assert stain is given
+
+
+def test_there_is_nothing_to_decide_when_both_stains_are_there(network, tiles):
+    expected = network(*tiles)
+    network.gate = AlternatingGate()
+    out = network(*tiles)
+    assert out.gate == (None, None)
+    assert out.arm == (Arm.BOTH, Arm.BOTH)
+    assert torch.equal(out.logits, expected.logits)
+    assert not hasattr(network.gate, "seen")
+
+
+class BrightnessFamiliarity:
+    """The brighter the stranger; cannot tell of images that are all black."""
+
+    def distance(self, stain, image):
+        mean = image.mean((1, 2, 3))
+        return torch.where(mean == 0, torch.nan, mean * 10)
+
+
+def test_the_distance_is_that_of_the_more_unfamiliar_stain(network, tiles):
+    he, ihc = tiles
+    assert network(he, ihc).distance.isnan().all()
+    network.familiarity = BrightnessFamiliarity()
+    assert torch.allclose(network(he * 0.5, ihc).distance, network(None, ihc).distance)
+    dark = network(he * 0, ihc).distance
+    assert torch.allclose(dark, network(None, ihc).distance)
+    assert network(he * 0, None).distance.isnan().all()
 
 
 def test_the_real_ihc_is_scored_when_both_are_there(network, tiles):
@@ -63,7 +181,8 @@ def test_no_tile_or_one_of_another_size_is_refused(network, tiles):
         network(None, tiles[1][..., :100])
 
 
-def test_what_lies_outside_the_core_never_reaches_the_classifier(network, tiles):
+def test_what_lies_outside_the_core_never_reaches_the_classifier(tiles):
+    network = _network(ihc_to_he=False)
     _, ihc = tiles
     spoilt = torch.full_like(ihc, torch.nan)
     spoilt[..., 64:128, 64:128] = ihc[..., 64:128, 64:128]
@@ -76,13 +195,14 @@ def test_the_core_does_not_depend_on_what_lies_beyond_the_halo():
     torch.manual_seed(5)
     network = Her2Network(DEMO, core_px=128, halo_px=64, attention_scale=1.0)
     image = torch.rand(1, 3, 320, 320)
-    whole = network.generator(image * 2 - 1)
-    part = network.generator(image[..., 64:, 64:] * 2 - 1)
+    generator = network.generators["he_to_ihc"]
+    whole = generator(image * 2 - 1)
+    part = generator(image[..., 64:, 64:] * 2 - 1)
     inside = to_uint8(whole)[..., 128:-64, 128:-64]
     assert torch.equal(to_uint8(part)[..., 64:-64, 64:-64], inside)
     spoilt = torch.rand_like(image)
     spoilt[..., 64:-64, 64:-64] = image[..., 64:-64, 64:-64]
-    again = network.generator(spoilt * 2 - 1)
+    again = generator(spoilt * 2 - 1)
     assert torch.equal(again[..., 128:-128, 128:-128], whole[..., 128:-128, 128:-128])
 
 
@@ -147,7 +267,7 @@ def test_a_bundle_gives_the_network_back(bundle, network, tiles):
 def test_weights_of_another_shape_are_refused(tmp_path, card, network):
     state = network.classifier.state_dict()
     state["head.linear.bias"] = torch.zeros(5)
-    parts = {"generator": network.generator.state_dict(), "classifier": state}
+    parts = {**_states(network), "classifier": state}
     with pytest.raises(BundleError, match=r"head\.linear\.bias"):
         load_network(write_bundle(tmp_path / "wrong", card, parts))
 
@@ -162,26 +282,36 @@ def test_weights_of_another_shape_are_refused(tmp_path, card, network):
     ],
 )
 def test_a_card_that_does_not_fit_is_refused(tmp_path, card, network, change, message):
-    parts = {
-        "generator": network.generator.state_dict(),
-        "classifier": network.classifier.state_dict(),
-    }
-    wrong = write_bundle(tmp_path / "wrong", replace(card, **change), parts)
+    wrong = write_bundle(tmp_path / "wrong", replace(card, **change), _states(network))
     with pytest.raises(BundleError, match=message):
         load_network(wrong)
 
 
-def test_a_bundle_without_a_part_is_refused(tmp_path, card, network):
-    parts = {"classifier": network.classifier.state_dict()}
+@pytest.mark.parametrize("part", ["he_to_ihc", "classifier"])
+def test_a_bundle_without_a_part_is_refused(tmp_path, card, network, part):
+    parts = _states(network)
+    del parts[part]
     wrong = write_bundle(tmp_path / "wrong", card, parts)
-    with pytest.raises(BundleError, match="no weights for the generator"):
+    with pytest.raises(BundleError, match=f"no weights for the {part}"):
         load_network(wrong)
 
 
-def test_images_of_a_stain_are_not_read_when_absent(network, tiles):
+def test_optional_parts_may_be_missing_or_there(tmp_path, card):
+    lean = _network(ihc_to_he=False)
+    loaded = load_network(write_bundle(tmp_path / "lean", card, _states(lean)))
+    assert set(loaded.generators) == {"he_to_ihc"}
+    assert loaded.selector is None
+    full = _network(selector=True)
+    loaded = load_network(write_bundle(tmp_path / "full", card, _states(full)))
+    assert set(loaded.generators) == {"he_to_ihc", "ihc_to_he"}
+    images = torch.rand(2, 3, 64, 64)
+    assert torch.equal(loaded.selector(images), full.selector(images))
+
+
+def test_images_of_a_stain_are_not_read_when_absent(tiles):
     """Only what is given can reach the output: weights of the other are never run."""
-    for parameter in network.classifier.specific["he"].parameters():
-        parameter.fill_(torch.nan)
-    for parameter in network.generator.parameters():
-        parameter.fill_(torch.nan)
+    network = _network(ihc_to_he=False)
+    for module in (network.classifier.specific["he"], network.generators["he_to_ihc"]):
+        for parameter in module.parameters():
+            parameter.fill_(torch.nan)
     assert np.isfinite(network(None, tiles[1]).logits.numpy()).all()

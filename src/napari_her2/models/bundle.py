@@ -45,6 +45,10 @@ class Bundle:
     card: Card
     sha256: str
 
+    def has_part(self, part: str) -> bool:
+        """Whether the bundle holds the weights of a part."""
+        return f"{part}{_WEIGHTS}" in self.card.files
+
     def weights_path(self, part: str) -> Path:
         """Return the safetensors file of a part, for example ``classifier``.
 
@@ -53,7 +57,7 @@ class Bundle:
         BundleError
             If the bundle has no such part.
         """
-        if f"{part}{_WEIGHTS}" not in self.card.files:
+        if not self.has_part(part):
             raise _refused(self.path, f"the bundle has no weights for the {part}.")
         return self.path / f"{part}{_WEIGHTS}"
 

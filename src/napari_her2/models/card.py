@@ -15,7 +15,7 @@ from typing import Any
 
 from napari_her2.core.errors import BundleError
 
-SCHEMA = "napari-her2/bundle/1"
+SCHEMA = "napari-her2/bundle/2"
 INTENDED_USE = "research use only"
 NO_TUMOUR = "no invasive tumour"
 """The class of a tile that holds no invasive tumour and takes part in no score."""
@@ -46,8 +46,9 @@ class Card:
     licence, intended_use
         Terms; the use is always :data:`INTENDED_USE`.
     parameters
-        ``network``: the fields of ``NetworkConfig``, and constants of the
-        overlays.
+        ``network``, the fields of ``NetworkConfig``, and ``attention_scale``;
+        where the bundle has them ``policy`` (gan, shared or zero),
+        ``calibration``, ``gate``, ``familiarity`` and ``backends``.
     training_command, seed
         What makes this bundle again.
     scores

@@ -2,11 +2,14 @@
 
 Sources: the missing-modality framework (arXiv 2506.10006) with the residual
 fusion of ShaSpec (CVPR 2023, arXiv 2307.14126). An absent stain is never read:
-its fused feature is the mean of the shared features that are there.
+its fused feature is the mean of the shared features that are there, or zero.
+Concatenation without attention and the masked mean of HER2-MAP (Nature BME 2025)
+are there to compare with.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import torch
@@ -14,9 +17,12 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from napari_her2.core.errors import UsageError
+from napari_her2.core.score import Stain
 from napari_her2.models.attention import ChannelAttention
 from napari_her2.models.config import NetworkConfig
 from napari_her2.models.encoders import shared_encoder, specific_encoder
+from napari_her2.models.fusion import ResidualFusion, masked_shares, missing_feature
+from napari_her2.models.head import DualPathHead, dual_path
 
 _IMAGENET_MEAN = (0.485, 0.456, 0.406)
 _IMAGENET_STD = (0.229, 0.224, 0.225)
@@ -44,42 +50,18 @@ class ClassifierOutput:
     specific: tuple[Tensor, ...]
 
 
-class ResidualFusion(nn.Module):
-    """ShaSpec's f = r + conv([r, s]), one layer for every stain, no bias."""
+@dataclass(frozen=True, slots=True)
+class StainFeatures:
+    """What the encoders say of one stain.
 
-    def __init__(self, width: int) -> None:
-        super().__init__()
-        self.compose = nn.Conv2d(2 * width, width, 1, bias=False)
+    ``shared``, ``specific`` and ``fused`` are maps (B, C, a, a), zero in samples
+    whose stain was dropped; ``absent`` (B,) marks those, None where none was.
+    """
 
-    def forward(self, shared: Tensor, specific: Tensor) -> Tensor:
-        """Return the fused map of one stain, shape (B, C, a, a)."""
-        residual: Tensor = self.compose(torch.cat([shared, specific], 1))
-        return shared + residual
-
-
-def missing_feature(present_shared: list[Tensor]) -> Tensor:
-    """Return what stands for an absent stain: the mean of the shared features."""
-    return torch.stack(present_shared).mean(0)
-
-
-class DualPathHead(nn.Module):
-    """Logits from [average ; average of the 3x3 stride-2 maximum] of a map."""
-
-    def __init__(self, width: int, n_classes: int, dropout: float) -> None:
-        super().__init__()
-        self.dropout = nn.Dropout(dropout)
-        self.linear = nn.Linear(2 * width, n_classes)
-
-    def forward(self, embedding: Tensor) -> Tensor:
-        """Return logits (B, K) of what :func:`dual_path` gave."""
-        logits: Tensor = self.linear(self.dropout(embedding))
-        return logits
-
-
-def dual_path(features: Tensor) -> Tensor:
-    """Pool a map (B, C, a, a) to (B, 2 C): its mean and the mean of its peaks."""
-    peaks = functional.max_pool2d(features, 3, stride=2, padding=1)
-    return torch.cat([features.mean((2, 3)), peaks.mean((2, 3))], 1)
+    shared: Tensor
+    specific: Tensor
+    fused: Tensor
+    absent: Tensor | None = None
 
 
 class Her2Classifier(nn.Module):
@@ -91,25 +73,39 @@ class Her2Classifier(nn.Module):
     def __init__(self, config: NetworkConfig) -> None:
         super().__init__()
         width = config.feature_width
+        self.missing = config.missing
         self.shared, channels = shared_encoder(config)
         self.project_shared = nn.Conv2d(channels, width, 1, bias=False)
         self.specific = nn.ModuleDict()
         self.project_specific = nn.ModuleDict()
-        for stain in ("he", "ihc"):
+        for stain in Stain:
             encoder, channels = specific_encoder(config)
             self.specific[stain] = encoder
             self.project_specific[stain] = nn.Conv2d(channels, width, 1, bias=False)
         self.fusion = ResidualFusion(width)
-        self.fuse = nn.Conv2d(2 * width, width, 1, bias=False)
-        self.attention = ChannelAttention(width, config.attention_width)
+        self.fuse = (
+            None
+            if config.fusion == "masked_mean"
+            else nn.Conv2d(2 * width, width, 1, bias=False)
+        )
+        self.attention = (
+            ChannelAttention(width, config.attention_width)
+            if config.fusion == "attention"
+            else None
+        )
         self.head = DualPathHead(width, config.n_classes, config.head_dropout)
-        self.domain = nn.Linear(width, 2)
+        self.domain = nn.Linear(width, len(Stain))
         for name, values in (("mean", _IMAGENET_MEAN), ("std", _IMAGENET_STD)):
             tensor = torch.tensor(values).view(1, 3, 1, 1)
             self.register_buffer(f"image_{name}", tensor, persistent=False)
 
     def forward(
-        self, he: Tensor | None, ihc: Tensor | None, *, drop_he: Tensor | None = None
+        self,
+        he: Tensor | None,
+        ihc: Tensor | None,
+        *,
+        drop_he: Tensor | None = None,
+        drop_ihc: Tensor | None = None,
     ) -> ClassifierOutput:
         """Classify images of shape (B, 3, h, w) in [0, 1], sides multiples of 32.
 
@@ -117,42 +113,62 @@ class Her2Classifier(nn.Module):
         ----------
         he, ihc
             The images; None where a stain is missing.
-        drop_he
-            For training: boolean (B,), samples whose H&E is treated as missing
-            although it went through the encoders (so that BatchNorm sees the
-            same mixture of stains in every batch). Needs both images.
+        drop_he, drop_ihc
+            Boolean (B,), samples whose image counts as missing. What stands in
+            the image there is never read.
 
         Raises
         ------
         UsageError
-            If both stains are missing.
+            If a sample has neither stain.
         """
-        given = {
-            stain: (image - self.image_mean) / self.image_std
-            for stain, image in (("he", he), ("ihc", ihc))
+        return self.combine(self.encode(he, ihc, drop_he=drop_he, drop_ihc=drop_ihc))
+
+    def encode(
+        self,
+        he: Tensor | None,
+        ihc: Tensor | None,
+        *,
+        drop_he: Tensor | None = None,
+        drop_ihc: Tensor | None = None,
+    ) -> dict[Stain, StainFeatures]:
+        """Return the features of the stains given, parameters as in a call.
+
+        A part of what is returned may be combined again: encoders need not run
+        twice to score H&E alone and H&E with a reconstructed IHC.
+        """
+        images = {
+            stain: image
+            for stain, image in ((Stain.HE, he), (Stain.IHC, ihc))
             if image is not None
         }
-        if not given:
+        drops = {Stain.HE: drop_he, Stain.IHC: drop_ihc}
+        absent = {stain: _if_any(drops[stain]) for stain in images}
+        marked = [mark for mark in absent.values() if mark is not None]
+        if not images or (len(marked) == len(images) and _all_of(marked).any()):
             raise UsageError("No image to classify.", "Give H&E, IHC or both.")
-        # one pass for all stains: BatchNorm must see them together in training
-        batch = self.project_shared(self.shared(torch.cat(list(given.values()))))
-        shared = dict(zip(given, batch.chunk(len(given)), strict=True))
-        specific = {
-            stain: self.project_specific[stain](self.specific[stain](image))
-            for stain, image in given.items()
+        there = {
+            stain: (_rows(image, absent[stain]) - self.image_mean) / self.image_std
+            for stain, image in images.items()
         }
-        fused = {s: self.fusion(shared[s], specific[s]) for s in given}
-        for stain in ("he", "ihc"):
-            if stain not in fused:
-                fused[stain] = missing_feature(list(shared.values()))
-        if drop_he is not None:
-            absent = drop_he.view(-1, 1, 1, 1)
-            fused["he"] = torch.where(absent, shared["ihc"], fused["he"])
-        weight_he, weight_ihc = self.fuse.weight.chunk(2, 1)
-        he_part = functional.conv2d(fused["he"], weight_he)
-        ihc_part = functional.conv2d(fused["ihc"], weight_ihc)
+        # one pass for all stains: BatchNorm must see them together in training
+        batch = self.project_shared(self.shared(torch.cat(list(there.values()))))
+        parts = batch.split([len(image) for image in there.values()])
+        return {
+            stain: self._features(stain, image, shared, absent[stain])
+            for (stain, image), shared in zip(there.items(), parts, strict=True)
+        }
+
+    def combine(self, features: Mapping[Stain, StainFeatures]) -> ClassifierOutput:
+        """Fuse, attend and score what :meth:`encode` gave of one stain or both."""
+        fused = self._fill(features)
+        he_part, ihc_part = self._parts(fused, features)
         total = he_part + ihc_part
-        weights = self.attention(total)
+        weights = (
+            total.new_ones(total.shape[:2])
+            if self.attention is None
+            else self.attention(total)
+        )
         attended = total * weights[:, :, None, None]
         embedding = dual_path(attended)
         return ClassifierOutput(
@@ -163,6 +179,87 @@ class Her2Classifier(nn.Module):
             channel_weights=weights,
             he_part=he_part,
             ihc_part=ihc_part,
-            shared=tuple(r.mean((2, 3)) for r in shared.values()),
-            specific=tuple(s.mean((2, 3)) for s in specific.values()),
+            shared=tuple(f.shared.mean((2, 3)) for f in features.values()),
+            specific=tuple(f.specific.mean((2, 3)) for f in features.values()),
         )
+
+    def _features(
+        self, stain: Stain, image: Tensor, shared: Tensor, absent: Tensor | None
+    ) -> StainFeatures:
+        if len(image) == 0:  # dropped in every sample: BatchNorm has nothing to see
+            specific = torch.zeros_like(shared)
+        else:
+            specific = self.project_specific[stain](self.specific[stain](image))
+        fused = self.fusion(shared, specific)
+        if absent is None:
+            return StainFeatures(shared, specific, fused)
+        maps = (_spread(part, absent) for part in (shared, specific, fused))
+        return StainFeatures(*maps, absent)
+
+    def _fill(self, features: Mapping[Stain, StainFeatures]) -> dict[Stain, Tensor]:
+        """Return the fused maps with what stands for absent ones."""
+        fused = {stain: part.fused for stain, part in features.items()}
+        if len(features) == 1:
+            (only,) = features.values()
+            stand_in = (
+                missing_feature([only.shared])
+                if self.missing == "shared"
+                else torch.zeros_like(only.fused)
+            )
+            return {stain: fused.get(stain, stand_in) for stain in Stain}
+        if self.missing == "shared":
+            for stain, other in ((Stain.HE, Stain.IHC), (Stain.IHC, Stain.HE)):
+                absent = features[stain].absent
+                if absent is not None:
+                    fused[stain] = torch.where(
+                        absent.view(-1, 1, 1, 1),
+                        missing_feature([features[other].shared]),
+                        fused[stain],
+                    )
+        return fused
+
+    def _parts(
+        self, fused: Mapping[Stain, Tensor], features: Mapping[Stain, StainFeatures]
+    ) -> tuple[Tensor, Tensor]:
+        """Return what each stain adds to the fused map."""
+        if self.fuse is not None:
+            weight_he, weight_ihc = self.fuse.weight.chunk(2, 1)
+            return (
+                functional.conv2d(fused[Stain.HE], weight_he),
+                functional.conv2d(fused[Stain.IHC], weight_ihc),
+            )
+        he_part, ihc_part = masked_shares(
+            [fused[stain] for stain in Stain],
+            [_there(stain, features) for stain in Stain],
+        )
+        return he_part, ihc_part
+
+
+def _there(stain: Stain, features: Mapping[Stain, StainFeatures]) -> Tensor:
+    """Return (B,), the samples in which a stain takes part."""
+    size, device = next((len(f.fused), f.fused.device) for f in features.values())
+    if stain not in features:
+        return torch.zeros(size, dtype=torch.bool, device=device)
+    absent = features[stain].absent
+    if absent is None:
+        return torch.ones(size, dtype=torch.bool, device=device)
+    return ~absent
+
+
+def _if_any(drop: Tensor | None) -> Tensor | None:
+    return drop if drop is not None and bool(drop.any()) else None
+
+
+def _all_of(marks: list[Tensor]) -> Tensor:
+    return torch.stack(marks).all(0)
+
+
+def _rows(image: Tensor, absent: Tensor | None) -> Tensor:
+    return image if absent is None else image[~absent]
+
+
+def _spread(present: Tensor, absent: Tensor) -> Tensor:
+    """Put the rows of those present back at their places, zeros elsewhere."""
+    whole = present.new_zeros(len(absent), *present.shape[1:])
+    whole[~absent] = present
+    return whole

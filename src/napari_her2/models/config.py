@@ -8,14 +8,22 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 SharedTrunk = Literal["resnet50", "narrow"]
+Fusion = Literal["attention", "concat", "masked_mean"]
+Missing = Literal["shared", "zero"]
+
+_CHOICES = {
+    "shared_trunk": get_args(SharedTrunk),
+    "fusion": get_args(Fusion),
+    "missing": get_args(Missing),
+}
 
 
 @dataclass(frozen=True, slots=True)
 class NetworkConfig:
-    """Architecture of the generator, its discriminator and the classifier.
+    """Architecture of generators, discriminators, classifier and selector.
 
     Parameters
     ----------
@@ -40,6 +48,15 @@ class NetworkConfig:
         Dropout before the last layer while training.
     n_classes
         Number of logits.
+    selector_width
+        Factor on GoogLeNet's channels in the stain selector; 1.0 is GoogLeNet.
+    fusion
+        How two stains become one map: concatenation, 1x1 convolution and channel
+        attention; the same without attention; or the mean of the stains that
+        are there.
+    missing
+        What stands for an absent stain in the fused map: the shared features of
+        the other one (ShaSpec), or zeros.
     """
 
     generator_width: int
@@ -54,6 +71,9 @@ class NetworkConfig:
     attention_width: int
     head_dropout: float
     n_classes: int
+    selector_width: float
+    fusion: Fusion = "attention"
+    missing: Missing = "shared"
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain values for a bundle's card."""
@@ -77,8 +97,11 @@ class NetworkConfig:
             expected = type(model[name])
             if type(value) is not expected and not (expected is float and value == 0):
                 raise ValueError(f"{name} is not of type {expected.__name__}")
-        if values["shared_trunk"] not in ("resnet50", "narrow"):
-            raise ValueError(f"unknown shared trunk {values['shared_trunk']!r}")
+        for name, choices in _CHOICES.items():
+            if values[name] not in choices:
+                raise ValueError(
+                    f"{name} {values[name]!r} is none of {', '.join(choices)}"
+                )
         return cls(**{**values, "shared_widths": tuple(values["shared_widths"])})
 
 
@@ -95,6 +118,7 @@ REFERENCE = NetworkConfig(
     attention_width=125,
     head_dropout=0.2,
     n_classes=4,
+    selector_width=1.0,
 )
 
 DEMO = NetworkConfig(
@@ -104,10 +128,11 @@ DEMO = NetworkConfig(
     generator_dropout=0.0,
     discriminator_width=16,
     shared_trunk="narrow",
-    shared_widths=(16, 32, 48, 64, 96),
+    shared_widths=(16, 32, 64, 96, 160),
     specific_width_mult=0.5,
-    feature_width=64,
-    attention_width=32,
+    feature_width=96,
+    attention_width=48,
     head_dropout=0.2,
     n_classes=6,
+    selector_width=0.125,
 )
