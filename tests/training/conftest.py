@@ -5,7 +5,7 @@ import pytest
 
 from napari_her2.models.config import DEMO
 from napari_her2.training.config import TrainingConfig
-from napari_her2.training.tiles import CLASSES, TrainingTile
+from napari_her2.training.tiles import CELL_GRID_PX, CLASSES, TrainingTile
 
 TINY_NETWORK = replace(
     DEMO,
@@ -39,7 +39,11 @@ class ColourTiles:
         he = rng.integers(150, 250, shape, dtype=np.uint8)
         ihc = np.full(shape, (230 - 20 * label, 230 - 30 * label, 230 - 40 * label))
         noisy = ihc + rng.integers(-5, 6, shape)
-        return TrainingTile(he, noisy.astype(np.uint8), (label,) * 5)
+        side = self.tile_px // CELL_GRID_PX
+        cells = np.zeros((side, side, 5), np.uint8)
+        if label:
+            cells[..., label - 1] = 1
+        return TrainingTile(he, noisy.astype(np.uint8), (label,) * 5, cells)
 
 
 @pytest.fixture
@@ -47,15 +51,18 @@ def tiny_config() -> TrainingConfig:
     return TrainingConfig(
         n_slides=6,
         n_validation_slides=1,
-        n_test_slides=3,
         tiles_per_slide=2,
         core_px=96,
-        train_core_px=64,
         generator_cycles=(2, 2),
         generator_batch=2,
         generator_crop_px=64,
         classifier_steps=6,
         classifier_batch=4,
+        classifier_crop_px=64,
+        validation_steps=2,
+        head_tiles=8,
+        head_steps=4,
+        head_batch=8,
         checkpoint_steps=2,
         processes=0,
         network=TINY_NETWORK,
@@ -66,6 +73,5 @@ def tiny_config() -> TrainingConfig:
 def sources() -> dict[str, ColourTiles]:
     return {
         "generator_source": ColourTiles(4, core_px=64),
-        "train_source": ColourTiles(7, core_px=64),
-        "test_source": ColourTiles(3, core_px=96),
+        "train_source": ColourTiles(7, core_px=96),
     }

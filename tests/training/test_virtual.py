@@ -3,11 +3,16 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from napari_her2.core.geometry import BoxPx
+from napari_her2.core.score import Stain
+from napari_her2.phantom.recipe import draw_recipe
+from napari_her2.phantom.slide import VirtualPair
+from napari_her2.phantom.truth import cells
 from napari_her2.training.config import TrainingConfig
 from napari_her2.training.tiles import CLASSES, TileCache
-from napari_her2.training.virtual import VirtualTiles
+from napari_her2.training.virtual import VirtualTiles, _Cells
 
-CONFIG = TrainingConfig(train_core_px=128, core_px=128, tiles_per_slide=2)
+CONFIG = TrainingConfig(core_px=128, tiles_per_slide=2)
 
 
 @pytest.fixture(scope="module")
@@ -21,6 +26,25 @@ def test_a_slide_gives_its_tiles_in_both_stains(tiles):
         assert tile.he.shape == tile.ihc.shape == (256, 256, 3)
         assert tile.he.dtype == tile.ihc.dtype == np.uint8
         assert all(0 <= label < len(CLASSES) for label in tile.labels)
+        assert tile.cells.shape == (16, 16, 5)
+
+
+def test_cells_lie_where_the_truth_has_them():
+    source = VirtualTiles.for_training(CONFIG)
+    recipe = draw_recipe(source.first_seed, mpp=source.mpp)
+    pair = VirtualPair(recipe)
+    box = BoxPx(600, 900, 1112, 1412)
+    counts = _Cells(pair, box).counts()
+    listed = cells(pair, Stain.IHC).to_pandas()
+    listed = listed[listed.type == "invasive"]
+    y, x = listed.he_y_um / recipe.mpp - box.y0, listed.he_x_um / recipe.mpp - box.x0
+    inside = (y >= 0) & (y < 512) & (x >= 0) & (x < 512)
+    assert counts.sum() == inside.sum() > 0
+    expected = np.zeros((32, 32), int)
+    np.add.at(
+        expected, ((y[inside] // 16).astype(int), (x[inside] // 16).astype(int)), 1
+    )
+    assert np.abs(counts.sum(2) - expected).sum() <= 2  # float32 at a border
 
 
 def test_the_ihc_lies_on_the_he(tiles):
@@ -54,7 +78,7 @@ def test_the_same_slide_comes_back(tiles):
 @pytest.mark.slow
 def test_a_cache_renders_in_processes_and_only_what_is_missing(tmp_path):
     source = VirtualTiles.for_training(
-        replace(CONFIG, train_core_px=32, n_slides=2, n_validation_slides=0)
+        replace(CONFIG, core_px=32, n_slides=2, n_validation_slides=0)
     )
     cache = TileCache(tmp_path, source)
     assert [p.step for p in cache.fill(1)] == [1, 2]

@@ -26,9 +26,12 @@ class ChannelAttention(nn.Module):
 
     def forward(self, features: Tensor) -> Tensor:
         """Return the weights, shape (B, C), of a map (B, C, h, w)."""
-        average = self.up(torch.relu(self.down(features.mean((2, 3)))))
-        strongest = self.up(torch.relu(self.down(features.amax((2, 3)))))
-        return torch.sigmoid(average + strongest)
+        return self.weigh(features.mean((2, 3)), features.amax((2, 3)))
+
+    def weigh(self, average: Tensor, strongest: Tensor) -> Tensor:
+        """Return the weights (B, C) of a map whose pooled values (B, C) are known."""
+        hidden = [torch.relu(self.down(pooled)) for pooled in (average, strongest)]
+        return torch.sigmoid(self.up(hidden[0]) + self.up(hidden[1]))
 
 
 class SpatialAttention(nn.Module):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from itertools import pairwise
 
+import torch
 from torch import Tensor, nn
 
 from napari_her2.models.config import NetworkConfig
@@ -49,7 +50,19 @@ def specific_encoder(config: NetworkConfig) -> tuple[nn.Module, int]:
         for row in _MOBILENET_V3_SMALL
     ]
     features = _mobilenetv3.MobileNetV3(rows, last_channel=8, num_classes=1).features
-    return features, 6 * rows[-1].out_channels
+    return _Exact(*features), 6 * rows[-1].out_channels
+
+
+class _Exact(nn.Sequential):
+    """Layers kept in float32 on a CPU, where depthwise bfloat16 is slower."""
+
+    def forward(self, image: Tensor) -> Tensor:
+        if image.device.type != "cpu":
+            features: Tensor = super().forward(image)
+            return features
+        with torch.autocast("cpu", enabled=False):
+            features = super().forward(image.float())
+        return features
 
 
 class NarrowTrunk(nn.Module):

@@ -6,6 +6,7 @@ point lies in, so that outlines are made of whole cells.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import IntEnum
 
@@ -257,7 +258,11 @@ def _in_situ_kinds(duct: Duct, depth: Floats, y: Floats, x: Floats) -> NDArray[n
 
 def shares_of(pattern: NDArray[np.int8]) -> MembraneShares:
     """Count patterns of invasive cells into shares; none gives all zero."""
-    counts = np.bincount(pattern, minlength=5).tolist()
+    return shares_of_counts(np.bincount(pattern, minlength=len(Pattern)).tolist())
+
+
+def shares_of_counts(counts: Sequence[int]) -> MembraneShares:
+    """Turn numbers of invasive cells by :class:`Pattern` into shares."""
     total = max(1, sum(counts))
     return MembraneShares(
         complete_intense=counts[Pattern.COMPLETE_INTENSE] / total,

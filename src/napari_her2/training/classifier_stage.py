@@ -1,8 +1,10 @@
-"""Stage B: the two-stain classifier, with the generator frozen.
+"""Stage B: the two-stain classifier, with the generators frozen.
 
-Loss: class-weighted cross-entropy + .1 DAO + .02 DCO (ShaSpec). After a warm-up
-with all stains, each stain of a sample is dropped with a chance: a dropped IHC
-is replaced by the generator's, a dropped H&E by the shared features of the IHC.
+Loss: class-weighted cross-entropy + .1 DAO + .02 DCO (ShaSpec) and, where the
+cells are known, an error of the cells counted per square of the feature map:
+one label per image teaches little, one per 16 µm teaches what the label counts.
+After a warm-up with all stains, each stain of a sample is dropped with a chance,
+and replaced by its generator's image or by the other stain's shared features.
 """
 
 from __future__ import annotations
@@ -20,10 +22,13 @@ from torch.nn.utils import clip_grad_norm_
 from torch.optim import AdamW, Optimizer
 
 from napari_her2.models.classifier import ClassifierOutput, Her2Classifier
+from napari_her2.models.encoders import STRIDE
 from napari_her2.models.generator import Generator
 from napari_her2.models.network import to_uint8
 from napari_her2.training.augment import Turn, to_tensor, vary_he, vary_ihc
 from napari_her2.training.config import TrainingConfig
+from napari_her2.training.device import mixed_precision, training_device
+from napari_her2.training.labels import label_of
 from napari_her2.training.losses import (
     class_weights,
     classifier_loss,
@@ -32,27 +37,33 @@ from napari_her2.training.losses import (
 )
 from napari_her2.training.progress import TrainStage
 from napari_her2.training.steps import set_rate
-from napari_her2.training.tiles import TileCache
+from napari_her2.training.tiles import CELL_GRID_PX, N_PATTERNS, Tiles
 
 POLY_POWER = 0.9
 GRADIENT_NORM = 1.0
 BATCHNORM_MOMENTUM = 0.05
 """MobileNetV3's .01 would need thousands of steps to forget its start."""
 
+_LEAST_VARIANCE = 0.02
+
 
 @dataclass(frozen=True, slots=True)
 class ClassifierBatch:
     """Images and labels of one step.
 
-    ``he_tile`` (B, 3, t, t) has its halo, ``ihc`` (B, 3, c, c) is the core;
-    ``labels`` (B,); ``drop_he`` and ``drop_ihc`` (B,) are never both true.
+    ``he_tile`` and ``ihc_tile`` (B, 3, t, t) with their halo; ``labels`` (B,);
+    ``cells`` (B, 5, a, a) per square of the feature map, None where not known;
+    ``drop_he`` and ``drop_ihc`` (B,) are never both true; ``rebuild`` (B,),
+    whether a generator fills in what is dropped.
     """
 
     he_tile: Tensor
-    ihc: Tensor
+    ihc_tile: Tensor
     labels: Tensor
+    cells: Tensor | None
     drop_he: Tensor
     drop_ihc: Tensor
+    rebuild: Tensor
 
 
 class ClassifierStage:
@@ -60,54 +71,65 @@ class ClassifierStage:
 
     Parameters
     ----------
-    cache
-        Tiles.
     tiles
+        Tiles with halo.
+    learned
         Indices of those to train on.
-    generator
-        Trained in stage A; it is frozen here.
+    generators
+        ``he_to_ihc`` and ``ihc_to_he`` of stage A; they are frozen here.
     config
         Settings.
     watched
-        Indices of validation tiles, called whole at every checkpoint.
+        Indices of validation tiles, called whole now and then.
+    stage
+        ``CLASSIFIER``, or ``HE_ONLY``: the same network that is never given an
+        IHC, trained as hard, to compare with.
     """
-
-    stage = TrainStage.CLASSIFIER
 
     def __init__(
         self,
-        cache: TileCache,
-        tiles: NDArray[np.intp],
-        generator: Generator,
+        tiles: Tiles,
+        learned: NDArray[np.intp],
+        generators: Mapping[str, Generator],
         config: TrainingConfig,
         watched: NDArray[np.intp] | None = None,
+        stage: TrainStage = TrainStage.CLASSIFIER,
     ) -> None:
-        self.cache, self.tiles, self.config = cache, tiles, config
+        self.tiles, self.learned, self.config = tiles, learned, config
+        self.stage = stage
         self.watched = np.empty(0, np.intp) if watched is None else watched
         self.n_steps = config.classifier_steps
-        self.generator = generator.requires_grad_(False).eval()
+        self.device = training_device()
+        self.generators = {
+            name: generator.to(self.device).requires_grad_(False).eval()
+            for name, generator in generators.items()
+        }
         torch.manual_seed(config.seed)
         self.classifier = Her2Classifier(config.network)
-        self.classifier.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self.classifier.to(self.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
         for module in self.classifier.modules():
             if isinstance(module, nn.BatchNorm2d):
                 module.momentum = BATCHNORM_MOMENTUM
+        self.counter = nn.Conv2d(config.network.feature_width, N_PATTERNS, 1)
+        self.counter.to(self.device)
         self._adam = AdamW(
-            self.classifier.parameters(),
+            [*self.classifier.parameters(), *self.counter.parameters()],
             config.classifier_rate,
             weight_decay=config.weight_decay,
         )
-        labels = torch.from_numpy(cache.labels[tiles, 1:].astype(np.int64))
+        labels = torch.from_numpy(np.asarray(tiles.labels)[learned, 1:].astype(int))
         self._weights = class_weights(labels.flatten(), config.network.n_classes)
+        self._weights = self._weights.to(self.device)
+        self._variance = self._cell_variance()
 
     @property
     def modules(self) -> Mapping[str, nn.Module]:
-        """The classifier; the generator does not change."""
-        return {"classifier": self.classifier}
+        """The classifier and what counts cells; the generators do not change."""
+        return {"classifier": self.classifier, "counter": self.counter}
 
     @property
     def optimizers(self) -> Mapping[str, Optimizer]:
-        """The classifier's AdamW."""
+        """One AdamW."""
         return {"classifier": self._adam}
 
     def step(self, step: int, rng: Rng) -> dict[str, float]:
@@ -117,12 +139,14 @@ class ClassifierStage:
         set_rate(self._adam, config.classifier_rate * (1 - done) ** POLY_POWER)
         batch = self._batch(rng, dropping=done >= config.all_stains_share)
         self.classifier.train()
-        result = self.classifier(
-            self._core(batch.he_tile), self._seen_ihc(batch), drop_he=batch.drop_he
+        with mixed_precision():
+            result, counted = self._classify(batch)
+        score = functional.cross_entropy(
+            result.logits.float(), batch.labels, self._weights
         )
-        score = functional.cross_entropy(result.logits, batch.labels, self._weights)
         alignment, domain = self._auxiliary(batch, result)
-        loss = classifier_loss(
+        cells = self._cell_error(batch, counted.float())
+        loss = config.cell_weight * cells + classifier_loss(
             score,
             alignment,
             domain,
@@ -134,53 +158,108 @@ class ClassifierStage:
         clip_grad_norm_(self.classifier.parameters(), GRADIENT_NORM)
         self._adam.step()
         hits = result.logits.argmax(1) == batch.labels
-        watch = len(self.watched) and (step + 1) % config.checkpoint_steps == 0
+        watch = len(self.watched) and (step + 1) % config.validation_steps == 0
         return {
             "cross_entropy": score.item(),
             "shared_alignment": alignment.item(),
             "domain_classification": domain.item(),
+            "cells": cells.item(),
             "accuracy": hits.float().mean().item(),
             **(self._validate() if watch else {}),
         }
 
+    def _classify(self, batch: ClassifierBatch) -> tuple[ClassifierOutput, Tensor]:
+        he, ihc = self._core(batch.he_tile), self._core(batch.ihc_tile)
+        if self.stage is TrainStage.HE_ONLY:
+            result = self.classifier(he, None)
+        else:
+            he, ihc = self._rebuild(batch, he, ihc)
+            shared_only = ~batch.rebuild
+            result = self.classifier(
+                he,
+                ihc,
+                drop_he=batch.drop_he & shared_only,
+                drop_ihc=batch.drop_ihc & shared_only,
+            )
+        return result, self.counter(result.fused)
+
+    def _rebuild(
+        self, batch: ClassifierBatch, he: Tensor, ihc: Tensor
+    ) -> tuple[Tensor, Tensor]:
+        """Put the generators' images in the places of dropped ones."""
+        for_ihc, for_he = (
+            dropped & batch.rebuild for dropped in (batch.drop_ihc, batch.drop_he)
+        )
+        if for_ihc.any():
+            ihc = ihc.clone()
+            ihc[for_ihc] = self._reconstruct("he_to_ihc", batch.he_tile[for_ihc])
+        if for_he.any():
+            he = he.clone()
+            he[for_he] = self._reconstruct("ihc_to_he", batch.ihc_tile[for_he])
+        return he, ihc
+
+    def _reconstruct(self, direction: str, tile: Tensor) -> Tensor:
+        with torch.no_grad():
+            fake = self.generators[direction](tile * 2 - 1)
+        return self._core(to_uint8(fake.float())).float() / 255
+
     def _validate(self) -> dict[str, float]:
-        """Return the accuracy on the watched tiles with both stains."""
+        """Return accuracy and macro-F1 on the watched tiles with all stains."""
         self.classifier.eval()
-        hits = 0
+        n = self.config.network.n_classes
+        confusion = np.zeros((n, n), int)
         with torch.inference_mode():
             for index in self.watched:
-                he = self._core(to_tensor([self.cache.he[index]]))
-                ihc = self._core(to_tensor([self.cache.ihc[index]]))
-                call = self.classifier(he, ihc).logits.argmax(1).item()
-                hits += int(call == self.cache.labels[index, 0])
-        return {"validation_accuracy": hits / len(self.watched)}
+                he, ihc = (
+                    self._core(to_tensor([stain[index]]).to(self.device))
+                    for stain in (self.tiles.he, self.tiles.ihc)
+                )
+                given = None if self.stage is TrainStage.HE_ONLY else ihc
+                with mixed_precision():
+                    call = self.classifier(he, given).logits.argmax(1).item()
+                confusion[int(self.tiles.labels[index, 0]), int(call)] += 1
+        hits, truth = np.diag(confusion), confusion.sum(1)
+        f1 = 2 * hits / np.maximum(truth + confusion.sum(0), 1)
+        return {
+            "validation_accuracy": float(hits.sum() / truth.sum()),
+            "validation_macro_f1": float(f1[truth > 0].mean()),
+        }
 
     def _auxiliary(
         self, batch: ClassifierBatch, result: ClassifierOutput
     ) -> tuple[Tensor, Tensor]:
         """DAO and DCO over the stains that are really there."""
+        zero = result.logits.new_zeros((), dtype=torch.float32)
+        if self.stage is TrainStage.HE_ONLY:
+            return zero, zero
         present = ~batch.drop_he, ~batch.drop_ihc
         both = present[0] & present[1]
-        shared = [features[both] for features in result.shared]
-        alignment = (
-            shared_alignment(shared) if both.any() else result.logits.new_zeros(())
+        shared = [features[both].float() for features in result.shared]
+        domain = [
+            self.classifier.domain(features[there].float())
+            for features, there in zip(result.specific, present, strict=True)
+        ]
+        return (
+            shared_alignment(shared) if both.any() else zero,
+            domain_classification(domain),
         )
-        domain = domain_classification(
-            [
-                self.classifier.domain(features[there])
-                for features, there in zip(result.specific, present, strict=True)
-            ]
-        )
-        return alignment, domain
 
-    def _seen_ihc(self, batch: ClassifierBatch) -> Tensor:
-        ihc = batch.ihc
-        if batch.drop_ihc.any():
-            with torch.no_grad():
-                fake = self.generator(batch.he_tile[batch.drop_ihc] * 2 - 1)
-            ihc = ihc.clone()
-            ihc[batch.drop_ihc] = self._core(to_uint8(fake)).float() / 255
-        return ihc
+    def _cell_error(self, batch: ClassifierBatch, counted: Tensor) -> Tensor:
+        if batch.cells is None or self._variance is None:
+            return counted.new_zeros(())
+        squared = (counted - batch.cells) ** 2
+        return (squared / self._variance).mean()
+
+    def _cell_variance(self) -> Tensor | None:
+        """Return (1, 5, 1, 1), how much the numbers of cells vary."""
+        if self.tiles.cells is None:
+            return None
+        some = self.learned[:: max(1, len(self.learned) // 100)]
+        squares = np.concatenate(
+            [_per_square(self.tiles.cells[i]).reshape(-1, N_PATTERNS) for i in some]
+        )
+        variance = torch.from_numpy(squares.var(0)).float() + _LEAST_VARIANCE
+        return variance.view(1, -1, 1, 1).to(self.device)
 
     def _core(self, image: Tensor) -> Tensor:
         halo = self.config.halo_px
@@ -189,25 +268,61 @@ class ClassifierStage:
     def _batch(self, rng: Rng, *, dropping: bool) -> ClassifierBatch:
         config = self.config
         count = config.classifier_batch
-        core = config.train_core_px // 2
-        tile = core + 2 * config.halo_px
-        jitter = min(round(config.jitter_um / config.mpp), config.halo_px)
-        he, ihc, labels = [], [], []
-        for index in rng.choice(self.tiles, count):
-            quarter = int(rng.integers(4))
-            y, x = core * (quarter // 2), core * (quarter % 2)
-            dy, dx = config.halo_px + rng.integers(-jitter, jitter + 1, 2)
-            turn = Turn.draw(rng)
-            he.append(turn.apply(self.cache.he[index, y : y + tile, x : x + tile]))
-            rows, columns = slice(y + dy, y + dy + core), slice(x + dx, x + dx + core)
-            ihc.append(turn.apply(self.cache.ihc[index, rows, columns]))
-            labels.append(int(self.cache.labels[index, 1 + quarter]))
-        luck = torch.from_numpy(rng.random(count))
+        luck = rng.random(count)
         chance = config.modality_dropout if dropping else 0.0
+        drop_he, drop_ihc = luck < chance, (luck >= chance) & (luck < 2 * chance)
+        he, ihc, labels, cells = [], [], [], []
+        for index, alone in zip(
+            rng.choice(self.learned, count), drop_he | drop_ihc, strict=True
+        ):
+            jitters = not alone and self.stage is not TrainStage.HE_ONLY
+            sample = self._sample(int(index), rng, jitters=jitters)
+            he.append(sample[0])
+            ihc.append(sample[1])
+            labels.append(sample[2])
+            cells.append(sample[3])
+        known = [part for part in cells if part is not None]
+        device = self.device
         return ClassifierBatch(
-            he_tile=vary_he(to_tensor(he), rng),
-            ihc=vary_ihc(to_tensor(ihc), rng),
-            labels=torch.tensor(labels),
-            drop_he=luck < chance,
-            drop_ihc=(luck >= chance) & (luck < 2 * chance),
+            he_tile=vary_he(to_tensor(he), rng).to(device),
+            ihc_tile=vary_ihc(to_tensor(ihc), rng).to(device),
+            labels=torch.tensor(labels, device=device),
+            cells=torch.from_numpy(np.stack(known)).to(device) if known else None,
+            drop_he=torch.from_numpy(drop_he).to(device),
+            drop_ihc=torch.from_numpy(drop_ihc).to(device),
+            rebuild=torch.from_numpy(rng.random(count) < config.rebuilt_share).to(
+                device
+            ),
         )
+
+    def _sample(
+        self, index: int, rng: Rng, *, jitters: bool
+    ) -> tuple[NDArray[np.uint8], NDArray[np.uint8], int, NDArray[np.float32] | None]:
+        """Draw a crop: both stains with halo, its label and its cells."""
+        config, grid = self.config, CELL_GRID_PX
+        he_tile, ihc_tile = self.tiles.he[index], self.tiles.ihc[index]
+        halo, crop = config.halo_px, config.classifier_crop_px
+        side = crop + 2 * halo
+        last = len(he_tile) - side
+        y, x = grid * rng.integers(0, last // grid + 1, 2)
+        jitter = min(round(config.jitter_um / config.mpp), halo) if jitters else 0
+        shift = rng.integers(-jitter, jitter + 1, 2)
+        v, u = np.clip([y + shift[0], x + shift[1]], 0, last)
+        turn = Turn.draw(rng)
+        he = turn.apply(he_tile[v : v + side, u : u + side])
+        ihc = turn.apply(ihc_tile[y : y + side, x : x + side])
+        if self.tiles.cells is None:
+            return he, ihc, int(self.tiles.labels[index, 0]), None
+        first = np.array([y + halo, x + halo]) // grid
+        rows, columns = (slice(i, i + crop // grid) for i in first)
+        counts = turn.apply(np.asarray(self.tiles.cells[index][rows, columns]))
+        return he, ihc, label_of(counts), _per_square(counts).transpose(2, 0, 1)
+
+
+def _per_square(counts: NDArray[np.uint8]) -> NDArray[np.float32]:
+    """Sum counts (g, g, 5) over the squares of the feature map."""
+    n = STRIDE // CELL_GRID_PX
+    side = len(counts) // n
+    parts = counts.reshape(side, n, side, n, counts.shape[-1])
+    summed: NDArray[np.float32] = parts.sum((1, 3), dtype=np.float32)
+    return summed

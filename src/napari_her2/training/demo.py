@@ -1,15 +1,18 @@
-"""Train the demo bundle on virtual slides, from nothing to a scored bundle."""
+"""Train the demo bundle on virtual slides, from nothing to a bundle with its card."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import fields
+from dataclasses import dataclass, fields
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from safetensors.torch import save_file
 
+from napari_her2.core.records import Arm
 from napari_her2.models.bundle import write_bundle
 from napari_her2.models.card import INTENDED_USE, Card
 from napari_her2.models.classifier import Her2Classifier
@@ -17,83 +20,191 @@ from napari_her2.models.network import Her2Network, evidence_sum
 from napari_her2.training.augment import to_tensor
 from napari_her2.training.classifier_stage import ClassifierStage
 from napari_her2.training.config import TrainingConfig
+from napari_her2.training.device import training_device
 from napari_her2.training.generator_stage import GeneratorStage
-from napari_her2.training.progress import TrainProgress
-from napari_her2.training.scoring import Scorer
-from napari_her2.training.steps import run_steps
+from napari_her2.training.head_stage import HeadStage
+from napari_her2.training.pooling import ARMS, PooledCores
+from napari_her2.training.progress import TrainProgress, TrainStage
+from napari_her2.training.scoring import confusion_of, confusion_scores
+from napari_her2.training.selector_stage import SelectorStage
+from napari_her2.training.steps import Stage, run_steps
 from napari_her2.training.tiles import CLASSES, TileCache, TileSource
 from napari_her2.training.virtual import VirtualTiles
 
-VERSION = "1.0"
-_EVIDENCE_TILES = 64
+VERSION = "2.0"
+_EVIDENCE_TILES = 48
 
 
-def train_demo(
-    config: TrainingConfig,
-    out: Path,
-    *,
-    generator_source: TileSource | None = None,
-    train_source: TileSource | None = None,
-    test_source: TileSource | None = None,
-) -> Iterator[TrainProgress]:
-    """Render tiles, train generator and classifier, score, write ``out/bundle``.
-
-    A run that was stopped goes on from its last checkpoint when called again
-    with the same configuration and folder.
+@dataclass(slots=True)
+class DemoRun:
+    """A training run in a folder; each part goes on from its last checkpoint.
 
     Parameters
     ----------
     config
         Settings.
     out
-        Folder of the run: tiles, checkpoints, log and bundle.
-    generator_source, train_source, test_source
+        Folder of the run: tiles, checkpoints, log, bundle and comparisons.
+    generator_source, train_source
         Where tiles come from; virtual slides when not given.
-
-    Yields
-    ------
-    TrainProgress
-        After every slide, step and scored tile.
     """
-    generator_source = generator_source or VirtualTiles.for_generator(config)
-    train_source = train_source or VirtualTiles.for_training(config)
-    test_source = test_source or VirtualTiles.for_test(config)
-    restained = TileCache(out / "tiles" / "generator", generator_source)
-    train = TileCache(out / "tiles" / "train", train_source)
-    test = TileCache(out / "tiles" / "test", test_source)
-    for cache in (restained, train, test):
-        yield from cache.fill(config.processes)
-    is_learned = train.slides < config.n_slides
-    learned, watched = np.flatnonzero(is_learned), np.flatnonzero(~is_learned)
 
-    stage_a = GeneratorStage(restained, np.arange(len(restained)), config)
-    yield from run_steps(
-        stage_a, out, seed=config.seed, checkpoint_steps=config.checkpoint_steps
-    )
-    stage_b = ClassifierStage(train, learned, stage_a.generator, config, watched)
-    yield from run_steps(
-        stage_b, out, seed=config.seed, checkpoint_steps=config.checkpoint_steps
-    )
+    config: TrainingConfig
+    out: Path
+    generator_source: TileSource | None = None
+    train_source: TileSource | None = None
 
-    network = Her2Network(
-        config.network,
-        core_px=config.core_px,
-        halo_px=config.halo_px,
-        attention_scale=_attention_scale(stage_b.classifier, train, learned, config),
-    )
-    network.generator.load_state_dict(stage_a.generator.state_dict())
-    network.classifier.load_state_dict(stage_b.classifier.state_dict())
-    scorer = Scorer(network, test)
-    yield from scorer.run()
-    write_bundle(
-        out / "bundle",
-        _card(config, network, scorer),
-        {
-            "generator": network.generator.state_dict(),
-            "classifier": network.classifier.state_dict(),
-        },
-        {"training.csv": (out / "training.csv").read_text()},
-    )
+    def train(self, *, comparisons: bool = False) -> Iterator[TrainProgress]:
+        """Train everything and write ``out/bundle``.
+
+        Parameters
+        ----------
+        comparisons
+            Also train what the bundle is compared with, into ``out/comparisons``.
+
+        Yields
+        ------
+        TrainProgress
+            After every slide, step and pooled core.
+        """
+        restained = self._cache("generator")
+        tiles = self._cache("train")
+        for cache in (restained, tiles):
+            yield from cache.fill(self.config.processes)
+        stages = {
+            stage: GeneratorStage(restained, _all(restained), self.config, stage)
+            for stage in (TrainStage.HE_TO_IHC, TrainStage.IHC_TO_HE)
+        }
+        for stage_a in stages.values():
+            yield from self._run(stage_a)
+        generators = {stage.value: made.generator for stage, made in stages.items()}
+        learned, watched = self._split(tiles)
+        selector = SelectorStage(tiles, learned, self.config)
+        yield from self._run(selector)
+        stage_b = ClassifierStage(tiles, learned, generators, self.config, watched)
+        yield from self._run(stage_b)
+        pooled = PooledCores(
+            self.out / "pooled", tiles, *self._cores(learned, watched), self.config
+        )
+        yield from pooled.fill(stage_b.classifier, generators)
+        head = HeadStage(pooled, self.config)
+        yield from self._run(head)
+        _install(head, stage_b.classifier)
+
+        network = self._network(stage_b.classifier, tiles, learned)
+        for name, generator in generators.items():
+            network.generators[name].load_state_dict(generator.state_dict())
+        network.classifier.load_state_dict(stage_b.classifier.state_dict())
+        assert network.selector is not None  # noqa: S101 - asked for above
+        network.selector.load_state_dict(selector.selector.state_dict())
+        self._write(network, head, pooled)
+        if comparisons:
+            yield from self._compare(restained, tiles, learned, watched, pooled)
+
+    def _compare(
+        self,
+        restained: TileCache,
+        tiles: TileCache,
+        learned: NDArray[np.intp],
+        watched: NDArray[np.intp],
+        pooled: PooledCores,
+    ) -> Iterator[TrainProgress]:
+        """Train the networks that the bundle is compared with, as hard as its own."""
+        folder = self.out / "comparisons"
+        folder.mkdir(exist_ok=True)
+        for name in (TrainStage.HEAD_CONCAT, TrainStage.HEAD_MASKED_MEAN):
+            head = HeadStage(pooled, self.config, name)
+            yield from self._run(head)
+            save_file(head.head.state_dict(), folder / f"{name.value}.safetensors")
+        he_only = ClassifierStage(
+            tiles, learned, {}, self.config, watched, TrainStage.HE_ONLY
+        )
+        yield from self._run(he_only)
+        cores = PooledCores(
+            self.out / "pooled_he_only",
+            tiles,
+            *self._cores(learned, watched),
+            self.config,
+            (Arm.HE,),
+        )
+        yield from cores.fill(he_only.classifier, {})
+        head = HeadStage(cores, self.config, TrainStage.HEAD_HE_ONLY)
+        yield from self._run(head)
+        _install(head, he_only.classifier)
+        save_file(he_only.classifier.state_dict(), folder / "he_only.safetensors")
+        plain = GeneratorStage(
+            restained, _all(restained), self.config, TrainStage.PLAIN_HE_TO_IHC
+        )
+        yield from self._run(plain)
+        save_file(plain.generator.state_dict(), folder / "plain_he_to_ihc.safetensors")
+
+    def _run(self, stage: Stage) -> Iterator[TrainProgress]:
+        config = self.config
+        yield from run_steps(
+            stage, self.out, seed=config.seed, checkpoint_steps=config.checkpoint_steps
+        )
+
+    def _cache(self, name: str) -> TileCache:
+        if name == "generator":
+            source = self.generator_source or VirtualTiles.for_generator(self.config)
+        else:
+            source = self.train_source or VirtualTiles.for_training(self.config)
+        return TileCache(self.out / "tiles" / name, source)
+
+    def _split(self, tiles: TileCache) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+        is_learned = tiles.slides < self.config.n_slides
+        return np.flatnonzero(is_learned), np.flatnonzero(~is_learned)
+
+    def _cores(
+        self, learned: NDArray[np.intp], watched: NDArray[np.intp]
+    ) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+        """Return the cores whose features are pooled, spread over the slides."""
+        count = min(self.config.head_tiles, len(learned))
+        spread = np.linspace(0, len(learned) - 1, count).astype(int)
+        return learned[spread], watched
+
+    def _network(
+        self,
+        classifier: Her2Classifier,
+        tiles: TileCache,
+        learned: NDArray[np.intp],
+    ) -> Her2Network:
+        config = self.config
+        return Her2Network(
+            config.network,
+            core_px=config.core_px,
+            halo_px=config.halo_px,
+            attention_scale=_attention_scale(classifier, tiles, learned, config),
+            selector=True,
+        )
+
+    def _write(
+        self, network: Her2Network, head: HeadStage, pooled: PooledCores
+    ) -> None:
+        watched = torch.from_numpy(np.flatnonzero(~pooled.learned))
+        labels = pooled.labels[watched.numpy()]
+        scores = {
+            "data": "validation slides, by which training was watched; "
+            "docs/results.md has slides that nothing was chosen by",
+            "arms": {
+                arm.value: confusion_scores(
+                    confusion_of(labels, head.logits(watched, arm).argmax(1).numpy())
+                )
+                for arm in ARMS
+            },
+        }
+        write_bundle(
+            self.out / "bundle",
+            _card(self.config, network, scores),
+            {part: module.state_dict() for part, module in network.parts().items()},
+            {"training.csv": (self.out / "training.csv").read_text()},
+        )
+
+
+def _install(head: HeadStage, classifier: Her2Classifier) -> None:
+    """Give a classifier the attention and head that were trained on whole cores."""
+    classifier.attention = head.head.attention
+    classifier.head = head.head.head
 
 
 def training_command(config: TrainingConfig) -> str:
@@ -113,35 +224,41 @@ def training_command(config: TrainingConfig) -> str:
     return " ".join(["napari-her2 train", *changed])
 
 
+def _all(cache: TileCache) -> NDArray[np.intp]:
+    return np.arange(len(cache))
+
+
 def _attention_scale(
     classifier: Her2Classifier,
-    cache: TileCache,
-    tiles: NDArray[np.intp],
+    tiles: TileCache,
+    learned: NDArray[np.intp],
     config: TrainingConfig,
 ) -> float:
-    """Return the 99th percentile of the evidence on training tiles with both stains."""
+    """Return the 99th percentile of the evidence on training tiles with all stains."""
     classifier.eval()
     inside = slice(config.halo_px, -config.halo_px)
     sums = []
     with torch.inference_mode():
-        for index in tiles[:: max(1, len(tiles) // _EVIDENCE_TILES)]:
-            he = to_tensor([cache.he[index, inside, inside]])
-            ihc = to_tensor([cache.ihc[index, inside, inside]])
-            sums.append(evidence_sum(classifier(he, ihc)).flatten())
+        for index in learned[:: max(1, len(learned) // _EVIDENCE_TILES)]:
+            he, ihc = (
+                to_tensor([stain[index][inside, inside]]).to(training_device())
+                for stain in (tiles.he, tiles.ihc)
+            )
+            sums.append(evidence_sum(classifier(he, ihc)).flatten().cpu())
     return max(float(torch.cat(sums).quantile(0.99)), 1e-6)
 
 
-def _card(config: TrainingConfig, network: Her2Network, scorer: Scorer) -> Card:
+def _card(config: TrainingConfig, network: Her2Network, scores: dict[str, Any]) -> Card:
     return Card(
         name="demo",
         version=VERSION,
         trained_on=(
             "virtual tissue only, drawn by a program; no real slide. "
-            f"Generator: {config.n_generator_slides} restained slides; classifier: "
-            f"{config.n_slides} pairs of neighbouring sections; "
-            f"{config.tiles_per_slide} tiles each, the five strata equally often, "
-            f"H&E carries HER2 with signal {config.morphology_signal} of 1. A short "
-            "run on two CPU cores, to show the program and not to score well"
+            f"Generators: {config.n_generator_slides} restained slides; classifier: "
+            f"{config.n_slides} pairs of neighbouring sections, head and thresholds: "
+            f"{config.n_validation_slides} further pairs; {config.tiles_per_slide} "
+            "tiles each, the five strata equally often, H&E carries HER2 with signal "
+            f"{config.morphology_signal} of 1"
         ),
         mpp=config.mpp,
         core_px=config.core_px,
@@ -149,6 +266,7 @@ def _card(config: TrainingConfig, network: Her2Network, scorer: Scorer) -> Card:
         inputs=("he", "ihc"),
         outputs=(
             "synthetic_ihc",
+            "synthetic_he",
             "logits",
             "attention",
             "channel_weights",
@@ -161,8 +279,9 @@ def _card(config: TrainingConfig, network: Her2Network, scorer: Scorer) -> Card:
         parameters={
             "network": config.network.to_dict(),
             "attention_scale": network.attention_scale,
+            "policy": "gan",
         },
         training_command=training_command(config),
         seed=config.seed,
-        scores=scorer.results,
+        scores=scores,
     )

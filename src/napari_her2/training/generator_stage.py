@@ -1,4 +1,4 @@
-"""Stage A: the H&E to IHC generator against a PatchGAN discriminator.
+"""Stage A: a generator of one stain from the other against a PatchGAN.
 
 Source: Pyramid Pix2Pix (arXiv 2204.11425): vanilla GAN loss, L1 between
 blurred images with weight 25, Adam with betas (.5, .999), constant and then
@@ -8,6 +8,7 @@ linearly falling rate.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 
 import numpy as np
 import torch
@@ -18,12 +19,13 @@ from torch.optim import Adam, Optimizer
 
 from napari_her2.models.discriminator import PatchDiscriminator
 from napari_her2.models.generator import Generator, init_gan_weights
-from napari_her2.training.augment import Turn, to_tensor, vary_he
+from napari_her2.training.augment import Turn, to_tensor, vary_he, vary_ihc
 from napari_her2.training.config import TrainingConfig
+from napari_her2.training.device import mixed_precision, training_device
 from napari_her2.training.losses import gan_loss, pyramid_l1
 from napari_her2.training.progress import TrainStage
 from napari_her2.training.steps import freeze_statistics, set_rate
-from napari_her2.training.tiles import TileCache
+from napari_her2.training.tiles import Tiles
 
 
 class GeneratorStage:
@@ -37,20 +39,29 @@ class GeneratorStage:
         Indices of those to train on.
     config
         Settings.
+    stage
+        ``HE_TO_IHC``, ``IHC_TO_HE``, or ``PLAIN_HE_TO_IHC``: Pyramid Pix2Pix
+        without CM-GAN's additions, to compare with.
     """
 
-    stage = TrainStage.GENERATOR
-
     def __init__(
-        self, cache: TileCache, tiles: NDArray[np.intp], config: TrainingConfig
+        self,
+        cache: Tiles,
+        tiles: NDArray[np.intp],
+        config: TrainingConfig,
+        stage: TrainStage = TrainStage.HE_TO_IHC,
     ) -> None:
         self.cache, self.tiles, self.config = cache, tiles, config
+        self.stage = stage
         self.n_steps = sum(config.generator_cycles)
         torch.manual_seed(config.seed)
-        self.generator = Generator(config.network).apply(init_gan_weights)
+        network = config.network
+        if stage is TrainStage.PLAIN_HE_TO_IHC:
+            network = replace(network, multi_scale=False)
+        self.generator = Generator(network).apply(init_gan_weights)
         self.discriminator = PatchDiscriminator(config.network).apply(init_gan_weights)
-        for network in (self.generator, self.discriminator):
-            network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        for part in (self.generator, self.discriminator):
+            part.to(training_device(), memory_format=torch.channels_last)  # type: ignore[call-overload]
         self._adam = {
             name: Adam(module.parameters(), config.generator_rate, (0.5, 0.999))
             for name, module in self.modules.items()
@@ -94,13 +105,12 @@ class GeneratorStage:
         }
 
     def _translate(self, source: Tensor) -> Tensor:
-        # bfloat16 takes a third of the time off a step; losses stay float32
-        with torch.autocast("cpu", torch.bfloat16):
+        with mixed_precision():
             image: Tensor = self.generator(source)
         return image.float()
 
     def _judge(self, source: Tensor, target: Tensor) -> Tensor:
-        with torch.autocast("cpu", torch.bfloat16):
+        with mixed_precision():
             logits: Tensor = self.discriminator(source, target)
         return logits.float()
 
@@ -113,13 +123,17 @@ class GeneratorStage:
         side = self.config.generator_crop_px
         he, ihc = [], []
         for index in rng.choice(self.tiles, self.config.generator_batch):
-            y, x = rng.integers(0, self.cache.he.shape[1] - side + 1, 2)
+            y, x = rng.integers(0, self.cache.he[index].shape[0] - side + 1, 2)
             turn = Turn.draw(rng)
-            window = (index, slice(y, y + side), slice(x, x + side))
-            he.append(turn.apply(self.cache.he[window]))
-            ihc.append(turn.apply(self.cache.ihc[window]))
-        source = vary_he(to_tensor(he), rng)
-        return source * 2 - 1, to_tensor(ihc) * 2 - 1
+            window = slice(y, y + side), slice(x, x + side)
+            he.append(turn.apply(self.cache.he[index][window]))
+            ihc.append(turn.apply(self.cache.ihc[index][window]))
+        if self.stage is TrainStage.IHC_TO_HE:
+            source, target = vary_ihc(to_tensor(ihc), rng), to_tensor(he)
+        else:
+            source, target = vary_he(to_tensor(he), rng), to_tensor(ihc)
+        device = training_device()
+        return source.to(device) * 2 - 1, target.to(device) * 2 - 1
 
 
 def _falling(step: int, config: TrainingConfig) -> float:

@@ -11,8 +11,18 @@ class TrainStage(StrEnum):
     """The parts of a training run, in order."""
 
     TILES = "tiles"
-    GENERATOR = "generator"
+    HE_TO_IHC = "he_to_ihc"
+    IHC_TO_HE = "ihc_to_he"
+    PLAIN_HE_TO_IHC = "plain_he_to_ihc"
+    SELECTOR = "selector"
     CLASSIFIER = "classifier"
+    HE_ONLY = "he_only"
+    POOLING = "pooling"
+    HEAD = "head"
+    HEAD_CONCAT = "head_concat"
+    HEAD_MASKED_MEAN = "head_masked_mean"
+    HEAD_HE_ONLY = "head_he_only"
+    JOINT = "joint"
     SCORING = "scoring"
 
 

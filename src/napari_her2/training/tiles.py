@@ -25,6 +25,42 @@ from napari_her2.training.progress import TrainProgress, TrainStage
 CLASSES = (NO_TUMOUR, *(score.value for score in Score))
 """Class names by label."""
 
+CELL_GRID_PX = 16
+"""Side of the squares in which cells are counted."""
+
+N_PATTERNS = 5
+"""Membrane patterns of a cell, from none to complete and intense."""
+
+
+class Tiles(Protocol):
+    """Paired tiles with labels, whatever they come from.
+
+    Attributes
+    ----------
+    he, ihc
+        uint8, item i is (t, t, 3).
+    labels
+        (n, 5), indices of ``classes``: the core and its four quarters.
+    slides
+        (n,), the slide or patient each tile comes from.
+    cells
+        uint8, item i is (g, g, 5), see :class:`TrainingTile`; None where cells
+        are not known, as in every public data set.
+    classes
+        Names of the classes.
+    """
+
+    he: Any
+    ihc: Any
+    labels: NDArray[np.integer[Any]]
+    slides: NDArray[np.integer[Any]]
+    cells: Any | None
+    classes: tuple[str, ...]
+
+    def __len__(self) -> int:
+        """Return the number of tiles."""
+        ...
+
 
 @dataclass(frozen=True, slots=True)
 class TrainingTile:
@@ -32,12 +68,15 @@ class TrainingTile:
 
     ``he`` and ``ihc`` are uint8 (tile, tile, 3) in the H&E frame; ``labels``
     are those of the core and of its four quarters (row by row), as indices of
-    :data:`CLASSES`.
+    :data:`CLASSES`; ``cells``, uint8 (g, g, 5) over the whole tile, counts the
+    invasive cells of the IHC section by membrane pattern on a grid of
+    :data:`CELL_GRID_PX`.
     """
 
     he: NDArray[np.uint8]
     ihc: NDArray[np.uint8]
     labels: tuple[int, int, int, int, int]
+    cells: NDArray[np.uint8]
 
 
 class TileSource(Protocol):
@@ -74,7 +113,11 @@ class TileCache:
         int8 (n, 5), see :class:`TrainingTile`.
     slides
         int (n,), the slide each tile comes from.
+    cells
+        uint8 (n, g, g, 5), see :class:`TrainingTile`.
     """
+
+    classes = CLASSES
 
     def __init__(self, folder: Path, source: TileSource) -> None:
         self.source = source
@@ -84,6 +127,8 @@ class TileCache:
         self.he = _array(folder / "he.npy", image, np.uint8)
         self.ihc = _array(folder / "ihc.npy", image, np.uint8)
         self.labels = _array(folder / "labels.npy", (n, 5), np.int8)
+        grid = source.tile_px // CELL_GRID_PX
+        self.cells = _array(folder / "cells.npy", (n, grid, grid, N_PATTERNS), np.uint8)
         self._done = _array(folder / "done.npy", (source.n_slides,), np.uint8)
         self.slides = np.repeat(np.arange(source.n_slides), source.tiles_per_slide)
 
@@ -118,6 +163,7 @@ class TileCache:
             self.he[index] = tile.he
             self.ihc[index] = tile.ihc
             self.labels[index] = tile.labels
+            self.cells[index] = tile.cells
         self._done[slide] = 1
 
 

@@ -12,18 +12,15 @@ from numpy.typing import NDArray
 from scipy.ndimage import map_coordinates
 
 from napari_her2.core.geometry import BoxPx, BoxUm
-from napari_her2.core.guideline import call_from_shares
 from napari_her2.core.score import Stain
-from napari_her2.phantom.cells import CellKind, Epithelium, shares_of
+from napari_her2.phantom.cells import CellKind, Epithelium
 from napari_her2.phantom.parameters import Section
 from napari_her2.phantom.recipe import draw_recipe
 from napari_her2.phantom.slide import VirtualPair
 from napari_her2.phantom.terrain import Terrain
 from napari_her2.training.config import TrainingConfig
-from napari_her2.training.tiles import CLASSES, TrainingTile
-
-MIN_CELLS = 10
-"""A tile with fewer invasive cells holds too few to score: "no invasive tumour"."""
+from napari_her2.training.labels import labels_of
+from napari_her2.training.tiles import CELL_GRID_PX, N_PATTERNS, TrainingTile
 
 _TUMOUR_CELLS = 60
 _TRIES = 6
@@ -38,8 +35,8 @@ _TEST_OFFSET = 500_000
 class VirtualTiles:
     """Tiles of virtual slide pairs, each slide drawn from its own seed.
 
-    The first tile of a slide lies anywhere, the others where there is tumour.
-    All strata are drawn equally often.
+    The first tile of a slide lies anywhere (unless ``tumour``), the others where
+    there is tumour. All strata are drawn equally often.
 
     Parameters
     ----------
@@ -54,6 +51,8 @@ class VirtualTiles:
         which is what a reader's case has.
     section
         Whether the IHC is a neighbouring section or the same one restained.
+    tumour
+        Whether the first tile must hold tumour too.
     """
 
     first_seed: int
@@ -65,6 +64,7 @@ class VirtualTiles:
     morphology_signal: float
     exact_alignment: bool
     section: Section = "serial"
+    tumour: bool = False
 
     @classmethod
     def for_generator(cls, config: TrainingConfig) -> Self:
@@ -77,7 +77,7 @@ class VirtualTiles:
             config.seed * _SLIDES_PER_SEED + _GENERATOR_OFFSET,
             config.n_generator_slides,
             config.tiles_per_slide,
-            config.train_core_px,
+            config.core_px,
             config.halo_px,
             config.mpp,
             config.morphology_signal,
@@ -92,7 +92,7 @@ class VirtualTiles:
             config.seed * _SLIDES_PER_SEED,
             config.n_slides + config.n_validation_slides,
             config.tiles_per_slide,
-            config.train_core_px,
+            config.core_px,
             config.halo_px,
             config.mpp,
             config.morphology_signal,
@@ -105,7 +105,7 @@ class VirtualTiles:
         return cls(
             config.seed * _SLIDES_PER_SEED + _TEST_OFFSET,
             config.n_test_slides,
-            config.tiles_per_slide,
+            config.test_tiles_per_slide,
             config.core_px,
             config.halo_px,
             config.mpp,
@@ -130,7 +130,7 @@ class VirtualTiles:
         pair = VirtualPair(recipe)
         rng = np.random.default_rng((seed, 7))
         return [
-            self._tile(pair, self._place(pair, rng, tumour=index > 0))
+            self._tile(pair, self._place(pair, rng, tumour=index > 0 or self.tumour))
             for index in range(self.tiles_per_slide)
         ]
 
@@ -149,17 +149,11 @@ class VirtualTiles:
 
     def _tile(self, pair: VirtualPair, core: BoxPx) -> TrainingTile:
         tile = core.padded(self.halo_px)
-        cells = _Cells(pair, core)
-        half = self.core_px // 2
-        quarters = [
-            BoxPx(y, x, y + half, x + half)
-            for y in (core.y0, core.y0 + half)
-            for x in (core.x0, core.x0 + half)
-        ]
-        labels = [cells.label(box) for box in (core, *quarters)]
+        counts = _Cells(pair, tile).counts()
         ihc = _aligned_ihc(pair, tile, exact=self.exact_alignment)
-        whole, a, b, c, d = labels
-        return TrainingTile(pair.render(Stain.HE, tile), ihc, (whole, a, b, c, d))
+        return TrainingTile(
+            pair.render(Stain.HE, tile), ihc, labels_of(counts, self.halo_px), counts
+        )
 
 
 class _Cells:
@@ -167,6 +161,7 @@ class _Cells:
 
     def __init__(self, pair: VirtualPair, box_px: BoxPx) -> None:
         self._mpp = mpp = pair.recipe.mpp
+        self._box_px = box_px
         box = box_px.to_um(mpp)
         around = box_px.padded(math.ceil(_REACH_UM / mpp)).to_um(mpp)
         terrain = Terrain(pair.recipe, around, pair.recipe.offset.depth_um)
@@ -176,12 +171,17 @@ class _Cells:
         self._y_um, self._x_um = cells.y_um[mine], cells.x_um[mine]
         self.pattern = cells.her2().pattern[mine]
 
-    def label(self, box_px: BoxPx) -> int:
-        """Return the class of a box inside the first, by the guideline."""
-        pattern = self.pattern[_inside(box_px.to_um(self._mpp), self._y_um, self._x_um)]
-        if len(pattern) < MIN_CELLS:
-            return 0
-        return CLASSES.index(call_from_shares(shares_of(pattern)).score.value)
+    def counts(self) -> NDArray[np.uint8]:
+        """Return cells per pattern on the grid, (h, w, 5)."""
+        box = self._box_px
+        height, width = (side // CELL_GRID_PX for side in box.shape)
+        rows = ((self._y_um / self._mpp - box.y0) // CELL_GRID_PX).astype(int)
+        columns = ((self._x_um / self._mpp - box.x0) // CELL_GRID_PX).astype(int)
+        counts = np.zeros((height, width, N_PATTERNS), np.uint8)
+        inside = (rows < height) & (columns < width)
+        where = rows[inside], columns[inside], self.pattern[inside]
+        np.add.at(counts, where, 1)
+        return counts
 
 
 def _inside(

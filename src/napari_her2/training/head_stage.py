@@ -1,0 +1,145 @@
+"""The end of stage B: attention and head alone, on whole cores.
+
+The encoders are frozen; a step draws cores and arms from
+:class:`~napari_her2.training.pooling.PooledCores`. So the head learns the mean
+and the maximum of a map of the size it will be given, which crops do not show.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+import torch
+from numpy.random import Generator as Rng
+from torch import Tensor, nn
+from torch.nn import functional
+from torch.optim import AdamW, Optimizer
+
+from napari_her2.core.records import Arm
+from napari_her2.models.attention import ChannelAttention
+from napari_her2.models.head import DualPathHead
+from napari_her2.training.config import TrainingConfig
+from napari_her2.training.losses import class_weights
+from napari_her2.training.pooling import FUSED, MASKED_MEAN, PooledCores
+from napari_her2.training.progress import TrainStage
+from napari_her2.training.steps import set_rate
+
+BOTH_SHARE = 0.4
+"""Weight of the arm with all stains, against the sum of the weights of as many
+arms."""
+
+_WEIGHT_DECAY = 1e-2
+
+
+class PooledHead(nn.Module):
+    """Channel attention (or none) and dual-path head on pooled features."""
+
+    def __init__(self, config: TrainingConfig, *, attends: bool) -> None:
+        super().__init__()
+        network = config.network
+        width = network.feature_width
+        self.attention = (
+            ChannelAttention(width, network.attention_width) if attends else None
+        )
+        self.head = DualPathHead(width, network.n_classes, network.head_dropout)
+
+    def embed(self, pooled: Tensor) -> Tensor:
+        """Return (B, 2 C), what the head sees, of pooled features (B, 3, C)."""
+        mean, strongest, peaks = pooled.unbind(1)
+        if self.attention is None:
+            return torch.cat([mean, peaks], 1)
+        # weights are positive, so the peaks of a weighted map are weighted peaks
+        weights = self.attention.weigh(mean, strongest)
+        return torch.cat([mean * weights, peaks * weights], 1)
+
+    def forward(self, pooled: Tensor) -> Tensor:
+        """Return logits (B, K)."""
+        logits: Tensor = self.head(self.embed(pooled))
+        return logits
+
+
+class HeadStage:
+    """Attention and head on pooled cores.
+
+    Parameters
+    ----------
+    pooled
+        Features of all cores.
+    config
+        Settings.
+    stage
+        ``HEAD``, or to compare with: ``HEAD_CONCAT`` (no attention),
+        ``HEAD_MASKED_MEAN`` (the mean of the stains' maps, no attention) and
+        ``HEAD_HE_ONLY`` (of the network that never saw an IHC).
+    """
+
+    def __init__(
+        self,
+        pooled: PooledCores,
+        config: TrainingConfig,
+        stage: TrainStage = TrainStage.HEAD,
+    ) -> None:
+        self.config, self.stage, self.arms = config, stage, pooled.arms
+        self.n_steps = config.head_steps
+        fusion = MASKED_MEAN if stage is TrainStage.HEAD_MASKED_MEAN else FUSED
+        self._values = torch.from_numpy(np.array(pooled.values[:, :, fusion]))
+        self._labels = torch.from_numpy(pooled.labels)
+        self._learned = np.flatnonzero(pooled.learned)
+        self._watched = np.flatnonzero(~pooled.learned)
+        torch.manual_seed(config.seed)
+        attends = stage in (TrainStage.HEAD, TrainStage.HEAD_HE_ONLY)
+        self.head = PooledHead(config, attends=attends)
+        self._adam = AdamW(
+            self.head.parameters(), config.head_rate, weight_decay=_WEIGHT_DECAY
+        )
+        self._weights = class_weights(
+            self._labels[self._learned], config.network.n_classes
+        )
+        many = {Arm.BOTH: BOTH_SHARE * len(self.arms)}
+        chances = np.array([many.get(arm, 1.0) for arm in self.arms])
+        self._chances = chances / chances.sum()
+
+    @property
+    def modules(self) -> Mapping[str, nn.Module]:
+        """Attention and head."""
+        return {"head": self.head}
+
+    @property
+    def optimizers(self) -> Mapping[str, Optimizer]:
+        """One AdamW."""
+        return {"head": self._adam}
+
+    def step(self, step: int, rng: Rng) -> dict[str, float]:
+        """Update attention and head on one batch."""
+        config = self.config
+        set_rate(self._adam, config.head_rate * (1 - step / self.n_steps) ** 0.9)
+        rows = rng.choice(self._learned, config.head_batch)
+        arms = rng.choice(len(self.arms), config.head_batch, p=self._chances)
+        self.head.train()
+        logits = self.head(self._values[rows, arms])
+        loss = functional.cross_entropy(logits, self._labels[rows], self._weights)
+        self._adam.zero_grad(set_to_none=True)
+        loss.backward()
+        self._adam.step()
+        watch = len(self._watched) and (step + 1) % config.validation_steps == 0
+        return {"cross_entropy": loss.item(), **(self._validate() if watch else {})}
+
+    def logits(self, rows: Tensor, arm: Arm) -> Tensor:
+        """Return logits (n, K) of pooled cores by their number, in one arm."""
+        self.head.eval()
+        with torch.inference_mode():
+            logits: Tensor = self.head(self._values[rows, self.arms.index(arm)])
+        return logits
+
+    def _validate(self) -> dict[str, float]:
+        rows = torch.from_numpy(self._watched)
+        return {
+            f"validation_accuracy {arm.value}": (
+                self.logits(rows, arm).argmax(1) == self._labels[rows]
+            )
+            .float()
+            .mean()
+            .item()
+            for arm in self.arms
+        }
