@@ -256,3 +256,32 @@ def test_a_network_that_gives_no_numbers_is_refused(start):
     with pytest.raises(BundleError, match="no numbers"):
         list(events)
     assert not store.state.any()
+
+
+def test_pixels_of_unfamiliar_tissue_are_kept_only_when_forced(
+    he_pair, bundle, tmp_path
+):
+    box = boxed(0, 0, 500, 620)
+    shown = {}
+    for forced in (False, True):
+        store = open_store(he_pair, bundle, forced=forced, root=tmp_path)
+        network = FakeNetwork(unfamiliar_below=0.5)
+        *_, last = run(he_pair, network, bundle, [box], store)
+        assert 0.4 < store.unfamiliar.mean() < 0.6
+        shown[forced] = store.synthetic_levels[0][..., 3] == 255
+        assert last.suggestion.forced is forced
+    assert shown[True].all()
+    assert 0.4 < shown[False].mean() < 0.6
+    assert not shown[False][:100, :512].any(), "the dark rows are unfamiliar"
+
+
+def test_ihc_alone_shows_the_he_it_reconstructs(tmp_path, slide):
+    pair = pair_of(ihc=slide("ihc.tif", speckled((130, 130), 2)))
+    files = {"ihc_to_he.safetensors": "ab" * 32}
+    bundle = bundle_of(tmp_path, files=files)
+    store = open_store(pair, bundle, root=tmp_path)
+    network = FakeNetwork(makes_he=True)
+    *_, last = run(pair, network, bundle, [boxed(0, 0, 130, 130)], store)
+    assert store.direction == last.suggestion.provenance.direction == "ihc->he"
+    assert (store.synthetic_levels[0][..., 3] == 255).all()
+    assert last.suggestion.evidence is Evidence.IHC_ONLY

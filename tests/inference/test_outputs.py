@@ -2,12 +2,19 @@ import json
 
 import numpy as np
 import pytest
+import tifffile
 import zarr
 from inference_fakes import FakeNetwork, bundle_of, pair_of, speckled
 
 from napari_her2.core.errors import SlideError, StorageError
 from napari_her2.core.geometry import BoxPx
-from napari_her2.core.records import RESEARCH_USE
+from napari_her2.core.records import (
+    FORCED,
+    RESEARCH_USE,
+    UNFAMILIAR,
+    Arm,
+    GateVerdict,
+)
 from napari_her2.core.region import Region
 from napari_her2.core.score import Stain
 from napari_her2.inference.engine import run
@@ -24,10 +31,12 @@ FILES = ["synthetic_ihc.ome.tif", "maps.zarr", "run.json"]
 def export(tmp_path, bundle):
     """Run a box on a pair and write its files."""
 
-    def export(pair, box=BOX, folder="out", tissue=None):
+    def export(
+        pair, box=BOX, folder="out", tissue=None, forced=False, bundle=bundle, **network
+    ):
         region = Region.from_box("view", "View", box)
-        store = open_store(pair, bundle, root=tmp_path / "cache")
-        *_, last = run(pair, FakeNetwork(), bundle, [region], store, tissue)
+        store = open_store(pair, bundle, forced=forced, root=tmp_path / "cache")
+        *_, last = run(pair, FakeNetwork(**network), bundle, [region], store, tissue)
         target = tmp_path / folder
         paths = write_outputs(
             target, store, pair, bundle, region, last.suggestion, case_id="case 1"
@@ -51,7 +60,7 @@ def test_files_cover_exactly_the_region(export, he_pair, bundle):
         )
     with pytest.raises(SlideError, match="synthetic"):
         open_slide(folder / FILES[0], stain=Stain.IHC)
-    assert record["schema"] == "napari-her2/run/1"
+    assert record["schema"] == "napari-her2/run/2"
     assert record["notice"] == RESEARCH_USE
     assert record["region_px"] == list(BOX.as_tuple())
     assert record["region_um"] == [35, 15, 125.5, 201]
@@ -127,3 +136,53 @@ def test_bundle_that_reads_ihc_only_writes_no_picture(tmp_path, he_pair):
         tmp_path / "o", store, pair, bundle, region, last.suggestion, case_id="c"
     )
     assert [path.name for path in paths] == FILES[1:]
+
+
+def test_the_record_tells_arm_gate_and_distance(export, he_pair):
+    gate = GateVerdict(True, 0.25, 0.5, 0.75, 0.5, 0.5, "")
+    arm = Arm.HE_RECONSTRUCTED
+    _, folder, _, record = export(he_pair, arm=arm, gate=gate, unfamiliar_below=0.1)
+    assert record["arms"] == {"H&E and reconstructed IHC": 1.0}
+    assert record["gate"]["accepted"] is True
+    assert record["gate"]["confidence_with"] == 0.75
+    assert record["distance"]["threshold"] == 1.0
+    assert record["distance"]["median"] <= record["distance"]["largest"] < 1
+    assert record["distance"]["tiles_beyond"] == 0
+    assert record["backend"] == "torch-fp32"
+    assert record["prediction_set"] == []
+    group = zarr.open_group(folder / "maps.zarr", mode="r")
+    assert (group["arm"][:] == list(Arm).index(arm)).all()
+    assert group["gate"].shape == (3, 7, 6)
+    assert "1 H&E and reconstructed IHC" in group["arm"].attrs["meaning"]
+
+
+def test_a_forced_run_marks_every_file(export, he_pair):
+    _, folder, _, record = export(he_pair, forced=True, unfamiliar_below=2.0)
+    assert record["forced"] is True
+    assert record["caution"].startswith(FORCED)
+    assert record["suggestion"] != str(UNFAMILIAR)
+    with tifffile.TiffFile(folder / FILES[0]) as file:
+        told = file.pages.first.description
+    assert "SYNTHETIC FORCED" in told
+    assert FORCED.capitalize() in told
+    assert zarr.open_group(folder / "maps.zarr", mode="r").attrs["forced"] is True
+
+
+def test_without_force_nothing_is_said_or_shown_of_unfamiliar_tissue(export, he_pair):
+    _, folder, _, record = export(he_pair, unfamiliar_below=2.0)
+    assert record["suggestion"] == str(UNFAMILIAR)
+    assert record["forced"] is False
+    assert record["probabilities"] == {}
+    with open_slide(folder / FILES[0]) as slide:
+        assert (np.asarray(slide.levels[0]) == 255).all()
+
+
+def test_an_ihc_alone_writes_the_he_it_reconstructs(export, slide, tmp_path):
+    pair = pair_of(ihc=slide("ihc.tif", speckled((300, 410), 2)))
+    files = {"ihc_to_he.safetensors": "ab" * 32}
+    bundle = bundle_of(tmp_path, files=files)
+    _, folder, paths, record = export(pair, bundle=bundle, makes_he=True)
+    assert [path.name for path in paths] == ["synthetic_he.ome.tif", *FILES[1:]]
+    assert record["synthetic_he"]["um_per_px"] == 0.5
+    with pytest.raises(SlideError, match="synthetic"):
+        open_slide(folder / "synthetic_he.ome.tif", stain=Stain.HE)

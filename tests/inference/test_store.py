@@ -4,6 +4,7 @@ import signal
 import subprocess
 import sys
 import threading
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -16,7 +17,7 @@ from inference_fakes import FakeNetwork, bundle_of, pair_of
 from napari_her2.core.errors import StorageError
 from napari_her2.core.geometry import Affine, BoxPx
 from napari_her2.core.progress import TileDone
-from napari_her2.core.records import Evidence
+from napari_her2.core.records import Arm, Evidence, GateVerdict
 from napari_her2.core.region import Region
 from napari_her2.inference.engine import run
 from napari_her2.inference.grid import TileGrid
@@ -37,6 +38,7 @@ def result_of(seed, evidence=Evidence.HE_ONLY):
     rng = np.random.default_rng(seed)
     return TileResult(
         evidence,
+        Arm.HE_RECONSTRUCTED,
         rng.random(6).astype(np.float32),
         rng.random((2, 2)).astype(np.float32),
         rng.random(5).astype(np.float32),
@@ -60,7 +62,7 @@ def pasted(grid, tiles):
     image = np.zeros((grid.n_rows * CORE, grid.n_cols * CORE, 4), np.uint8)
     for (row, col), result in tiles.items():
         at = np.s_[row * CORE : row * CORE + CORE, col * CORE : col * CORE + CORE]
-        image[at][..., :3] = result.synthetic_ihc.transpose(1, 2, 0)
+        image[at][..., :3] = result.synthetic.transpose(1, 2, 0)
         image[at][..., 3] = 255
     return image
 
@@ -119,9 +121,13 @@ def test_zarr_reads_the_store(store):
     store.write_tile((1, 1), written)
     group = zarr.open_group(store.folder, mode="r")
     assert group.attrs["napari_her2"]["identity"] == {"bundle": "a"}
-    assert group["synthetic"].attrs["napari_her2"] == {"synthetic": True, "mpp": 0.5}
+    assert group["synthetic"].attrs["napari_her2"] == {
+        "synthetic": True,
+        "forced": False,
+        "mpp": 0.5,
+    }
     pixels, maps = group["synthetic/0"], group["maps"]
-    np.testing.assert_array_equal(pixels[:, 64:128, 64:128], written.synthetic_ihc)
+    np.testing.assert_array_equal(pixels[:, 64:128, 64:128], written.synthetic)
     assert not pixels[:, :64, :64].any()
     np.testing.assert_array_equal(maps["probabilities"][1, 1], written.probabilities)
     np.testing.assert_array_equal(maps["attention"][2:4, 2:4], written.attention)
@@ -157,6 +163,49 @@ def test_results_survive_a_restart_and_show_in_a_store_already_open(store, grid)
         assert again.synthetic_levels[0][64:128, :64, 3].all()
 
 
+def test_arm_gate_and_distance_come_back_with_the_tile(store, grid):
+    gate = GateVerdict(False, -0.25, 0.75, 0.5, 0.5, 0.125, "words are not kept")
+    store.write_tile((0, 0), replace(result_of(1), gate=gate, distance=1.5))
+    store.write_tile((0, 1), replace(result_of(2), arm=Arm.IHC))
+    again = ResultStore(store.folder, grid, store.identity)
+    assert again.arm_of((0, 0)) is Arm.HE_RECONSTRUCTED
+    assert again.arm_of((0, 1)) is Arm.IHC
+    assert again.gate_of((0, 0)) == replace(gate, reason="")
+    assert again.gate_of((0, 1)) is None
+    assert again.distance_of((0, 0)) == 1.5
+    assert np.isnan(again.distance_of((0, 1)))
+    assert np.argwhere(again.unfamiliar).tolist() == [[0, 0]]
+    with pytest.raises(KeyError):
+        again.arm_of((5, 5))
+
+
+def test_a_tile_without_pixels_between_others_is_transparent(store):
+    for column in range(3):
+        result = result_of(column)
+        hidden = replace(result, synthetic=None, distance=2.0)
+        store.write_tile((0, column), hidden if column == 1 else result)
+    alpha = store.synthetic_levels[0][:CORE, : 3 * CORE, 3]
+    assert alpha[:, :CORE].all()
+    assert not alpha[:, CORE : 2 * CORE].any()
+    assert alpha[:, 2 * CORE :].all()
+
+
+@pytest.mark.parametrize(
+    ("direction", "forced", "expected"),
+    [("he->ihc", False, [0]), ("he->ihc", True, [0, 1]), ("", False, [])],
+)
+def test_what_was_made_of_unfamiliar_tissue_counts_only_when_forced(
+    tmp_path, grid, direction, forced, expected
+):
+    identity = {"direction": direction, "forced": forced}
+    store = ResultStore(tmp_path / "other", grid, identity)
+    store.write_tile((0, 0), result_of(1))
+    store.write_tile((0, 1), replace(result_of(2), distance=2.0))
+    assert np.flatnonzero(store.is_synthesised[0]).tolist() == expected
+    group = zarr.open_group(store.folder / "synthetic", mode="r")
+    assert group.attrs["napari_her2"]["forced"] is forced
+
+
 def test_background_never_replaces_a_result(store):
     store.write_tile((0, 0), result_of(1))
     store.mark_background([(0, 0), (0, 1)])
@@ -167,7 +216,7 @@ def test_background_never_replaces_a_result(store):
         store.probabilities_of((0, 1))
 
 
-def test_another_transform_bundle_or_device_has_another_place(
+def test_another_transform_bundle_device_or_backend_has_another_place(
     tmp_path, he_pair, bundle
 ):
     both = pair_of(he_pair.he, he_pair.he)
@@ -175,13 +224,15 @@ def test_another_transform_bundle_or_device_has_another_place(
     stores = [
         open_store(he_pair, bundle, root=tmp_path),
         open_store(he_pair, bundle, device="cuda", root=tmp_path),
+        open_store(he_pair, bundle, backend="openvino-bf16", root=tmp_path),
+        open_store(he_pair, bundle, forced=True, root=tmp_path),
         open_store(he_pair, bundle_of(tmp_path, core_px=96), root=tmp_path),
         open_store(both, bundle, root=tmp_path),
         open_store(turned, bundle, root=tmp_path),
         # the transform says nothing about a lone slide
         open_store(pair_of(he_pair.he, None, Affine.scaling(2)), bundle, root=tmp_path),
     ]
-    assert len({store.folder for store in stores}) == 5
+    assert len({store.folder for store in stores}) == 7
     assert stores[0].folder == stores[-1].folder
 
 

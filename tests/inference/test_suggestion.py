@@ -5,7 +5,7 @@ import pytest
 from inference_fakes import CLASSES, MPP, bundle_of
 
 from napari_her2.core.geometry import BoxPx
-from napari_her2.core.records import Evidence
+from napari_her2.core.records import UNFAMILIAR, Arm, Evidence, GateVerdict
 from napari_her2.core.region import Region
 from napari_her2.core.score import NotAssessable, Score
 from napari_her2.inference.reading import TileReader
@@ -28,16 +28,19 @@ def bundle(tmp_path):
 def judge(he_pair, bundle, tmp_path):
     """Suggest for a box from probabilities given per tile."""
 
-    def judge(box, probabilities):
-        store = open_store(he_pair, bundle, root=tmp_path)
+    def judge(box, probabilities, *, forced=False, **per_tile):
+        store = open_store(he_pair, bundle, forced=forced, root=tmp_path)
         tiles = list(probabilities)
         random.Random(0).shuffle(tiles)
         for tile in tiles:
             values = np.asarray(probabilities[tile], np.float32)
             one = np.zeros(1, np.float32)
-            store.write_tile(
-                tile, TileResult(Evidence.HE_ONLY, values, one[None], one, 1.0, None)
+            given = {name: by_tile[tile] for name, by_tile in per_tile.items()}
+            arm = given.pop("arm", Arm.HE)
+            result = TileResult(
+                Evidence.HE_ONLY, arm, values, one[None], one, 1.0, **given
             )
+            store.write_tile(tile, result)
         return suggest(
             Region.from_box("r", "box", BoxPx(*box)),
             tiles,
@@ -122,3 +125,72 @@ def test_provenance_names_all_that_matters(judge, he_pair, bundle):
     assert made.software.startswith("napari-her2 ")
     assert dict(made.parameters)["slide µm/px"] == "0.5"
     assert list(made.parameters) == sorted(made.parameters)
+
+
+ROW = [(0, column) for column in range(4)]
+WIDE = (0, 0, TILE, 4 * TILE)
+
+
+def distances(*values):
+    return dict(zip(ROW, values, strict=True))
+
+
+def test_an_unfamiliar_tile_takes_no_part(judge):
+    calls = dict(zip(ROW, [CERTAIN["3+"], *[CERTAIN["1+"]] * 3], strict=True))
+    got = judge(WIDE, calls, distance=distances(7.0, 0.5, 1.0, np.nan))
+    assert got.call is Score.ONE
+    assert got.probabilities[-1] == (Score.THREE, 0.0)
+    assert got.n_tiles == 3
+    assert dict(got.provenance.parameters)["tiles unfamiliar"] == "1 of 4"
+    assert not got.forced
+
+
+def test_a_region_that_is_mostly_unfamiliar_has_no_score(judge):
+    calls = dict.fromkeys(ROW, CERTAIN["3+"])
+    half = judge(WIDE, calls, distance=distances(2, 2, 0.1, 0.1))
+    assert half.call is Score.THREE
+    most = judge(WIDE, calls, distance=distances(2, 2, 2, 0.1))
+    assert most.call == UNFAMILIAR
+    assert most.probabilities == most.prediction_set == most.arms == ()
+    assert (most.n_tiles, most.gate) == (0, None)
+
+
+def test_unfamiliar_wins_over_no_tumour(judge):
+    calls = dict.fromkeys(ROW, CERTAIN["no invasive tumour"])
+    assert judge(WIDE, calls, distance=distances(2, 2, 2, 2)).call == UNFAMILIAR
+
+
+def test_a_forced_run_scores_and_says_so(judge):
+    calls = dict.fromkeys(ROW, CERTAIN["3+"])
+    got = judge(WIDE, calls, distance=distances(2, 2, 2, 0.1), forced=True)
+    assert got.call is Score.THREE
+    assert got.forced
+    assert got.n_tiles == 4
+    assert got.caution.startswith("forced")
+    said = dict(got.provenance.parameters)
+    assert said["forced"] == "yes"
+    assert said["tiles unfamiliar"] == "3 of 4"
+
+
+def test_arms_share_the_area_that_was_counted(judge):
+    arms = [Arm.HE_RECONSTRUCTED, Arm.HE, Arm.HE_RECONSTRUCTED, Arm.HE]
+    calls = dict.fromkeys(ROW[:3], CERTAIN["1+"]) | {
+        ROW[3]: CERTAIN["no invasive tumour"]
+    }
+    got = judge(WIDE, calls, arm=dict(zip(ROW, arms, strict=True)))
+    (first, share), (second, rest) = got.arms
+    assert (first, second) == (Arm.HE_RECONSTRUCTED, Arm.HE)
+    assert share == pytest.approx(2 / 3)
+    assert rest == pytest.approx(1 / 3)
+
+
+def test_the_gate_is_summed_up_over_what_was_counted(judge):
+    yes = GateVerdict(True, 0.25, 0.5, 0.75, 0.5, 0.5, "a")
+    no = GateVerdict(False, -0.5, 0.75, 0.5, 0.5, 0.25, "b")
+    gates = dict(zip(ROW, [yes, yes, no, None], strict=True))
+    got = judge(WIDE, dict.fromkeys(ROW, CERTAIN["1+"]), gate=gates)
+    assert got.gate.accepted
+    assert (got.gate.reward, got.gate.confidence_with) == (0.25, 0.75)
+    assert "67%" in got.gate.reason
+    alone = judge((0, 3 * TILE, TILE, 4 * TILE), {ROW[3]: CERTAIN["1+"]})
+    assert alone.gate is None

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from napari_her2.core.progress import Progress
 from napari_her2.core.region import Region
+from napari_her2.inference.identity import REFERENCE_BACKEND
 from napari_her2.inference.store import ResultStore, open_store
 from napari_her2.models.bundle import Bundle
 from napari_her2.slides.pair import SlidePair
@@ -33,6 +34,12 @@ class Analysis:
         Folder for results; the user's cache folder when None.
     device
         A torch device name.
+    backend
+        What computes; ``auto`` takes the fastest that this bundle was shown to
+        agree with here.
+    forced
+        Whether to go on where the bundle does not know the tissue or stain; all
+        that comes of it is marked.
 
     Raises
     ------
@@ -49,13 +56,26 @@ class Analysis:
         *,
         cache_dir: Path | None = None,
         device: str = "cpu",
+        backend: str = "auto",
+        forced: bool = False,
     ) -> None:
         self.pair = pair
         self.bundle = bundle
         self.device = device
+        self.backend = REFERENCE_BACKEND if backend == "auto" else backend
         self.store: ResultStore = open_store(
-            pair, bundle, device=device, root=cache_dir
+            pair,
+            bundle,
+            device=device,
+            backend=self.backend,
+            forced=forced,
+            root=cache_dir,
         )
+
+    @property
+    def forced(self) -> bool:
+        """Whether the run goes on where the bundle does not know what it sees."""
+        return self.store.forced
 
     def run(
         self,

@@ -19,9 +19,10 @@ from napari_her2.core.progress import Progress, RegionDone, RunStarted, TileDone
 from napari_her2.core.region import Region
 from napari_her2.inference.forward import BatchRunner, Network
 from napari_her2.inference.grid import Tile
+from napari_her2.inference.identity import identity_of
 from napari_her2.inference.plan import TilePlan, plan_tiles
 from napari_her2.inference.reading import TileInput, TileReader
-from napari_her2.inference.store import ResultStore, identity_of
+from napari_her2.inference.store import ResultStore
 from napari_her2.inference.suggestion import suggest
 from napari_her2.models.bundle import Bundle
 from napari_her2.slides.pair import SlidePair
@@ -56,7 +57,8 @@ def run(
     regions
         Polygons in level-0 pixels of the reference slide, ids unique.
     store
-        Where results go, from ``open_store`` for the same pair, bundle and device.
+        Where results go, from ``open_store`` for the same pair, bundle and device;
+        it says which backend ``network`` is and whether the run is forced.
     tissue
         Mask of the reference slide; tiles without tissue are skipped. None
         computes every tile.
@@ -83,7 +85,8 @@ def run(
         something that is no number. Finished tiles stay valid.
     """
     reader = TileReader(pair, bundle.card)
-    if store.identity != identity_of(reader, bundle.sha256, device):
+    backend, forced = str(store.identity.get("backend")), store.forced
+    if store.identity != identity_of(reader, bundle, device, backend, forced=forced):
         raise UsageError(
             "The result store belongs to other slides or another bundle.",
             "Open it with the pair, bundle and device of this run.",
@@ -117,7 +120,7 @@ def run(
     yield from finished()
     yield from progress(cached, cached=True)
 
-    compute = BatchRunner(network, bundle, device, batch_size)
+    compute = BatchRunner(network, bundle, device, batch_size, forced=forced)
     yield from progress(_work(reader, compute, store, missing), cached=False)
 
 

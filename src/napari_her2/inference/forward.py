@@ -10,8 +10,9 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from napari_her2.core.errors import BundleError
+from napari_her2.core.records import Arm
 from napari_her2.inference.reading import TileInput
-from napari_her2.inference.result import TileResult
+from napari_her2.inference.result import UNFAMILIAR_DISTANCE, TileResult
 from napari_her2.models.bundle import Bundle
 from napari_her2.models.network import TileOutput
 
@@ -37,13 +38,22 @@ class BatchRunner:
         A torch device name.
     batch_size
         Tiles per call; 1 on a CPU and 8 on a GPU if None.
+    forced
+        Whether pixels made of unfamiliar tissue are kept.
     """
 
     def __init__(
-        self, network: Network, bundle: Bundle, device: str, batch_size: int | None
+        self,
+        network: Network,
+        bundle: Bundle,
+        device: str,
+        batch_size: int | None,
+        *,
+        forced: bool = False,
     ) -> None:
         self.network = network
         self.bundle = bundle
+        self.forced = forced
         self.device = torch.device(device)
         self.batch_size = batch_size or (1 if self._on_cpu else GPU_BATCH)
 
@@ -70,36 +80,57 @@ class BatchRunner:
                 _tensor([part.he for part in filled], self.device),
                 _tensor([part.ihc for part in filled], self.device),
             )
-            probabilities = torch.softmax(output.logits.double(), dim=1).float()
+            logits = output.logits.double().cpu().numpy()
             parts = [
-                value.cpu().numpy()
+                value.float().cpu().numpy()
                 for value in (
-                    probabilities,
-                    output.attention.float(),
-                    output.channel_weights.float(),
-                    output.branch_share.float(),
+                    output.attention,
+                    output.channel_weights,
+                    output.branch_share,
                 )
             ]
+            distances = output.distance.double().cpu().numpy()
             image = output.synthetic_ihc
+            image = output.synthetic_he if image is None else image
             synthetic = None if image is None else image.cpu().numpy()
-        if not all(np.isfinite(values[: len(batch)]).all() for values in parts):
+        if not all(np.isfinite(v[: len(batch)]).all() for v in (logits, *parts)):
             raise BundleError(
                 self.bundle.path,
                 f"the network gave values that are no numbers at tile {batch[0].tile}.",
                 "Choose another bundle; finished tiles are kept.",
             )
-        probability, attention, weights, share = parts
-        return [
-            TileResult(
-                part.evidence,
-                probability[k],
-                attention[k],
-                weights[k],
-                float(share[k]),
-                None if synthetic is None else synthetic[k],
+        attention, weights, share = parts
+        results = []
+        for k, part in enumerate(batch):
+            arm, distance = output.arm[k], float(distances[k])
+            # what the model makes of tissue it does not know is not shown
+            hidden = distance > UNFAMILIAR_DISTANCE and not self.forced
+            results.append(
+                TileResult(
+                    part.evidence,
+                    arm,
+                    self._probabilities(logits[k], arm),
+                    attention[k],
+                    weights[k],
+                    float(share[k]),
+                    None if synthetic is None or hidden else synthetic[k],
+                    output.gate[k],
+                    distance,
+                )
             )
-            for k, part in enumerate(batch)
-        ]
+        return results
+
+    def _probabilities(
+        self, logits: NDArray[np.float64], arm: Arm
+    ) -> NDArray[np.float32]:
+        """Turn the logits (K,) of a tile into calibrated probabilities."""
+        return softmax(logits).astype(np.float32)
+
+
+def softmax(logits: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return probabilities (K,) of logits (K,)."""
+    powers = np.exp(logits - logits.max())
+    return powers / powers.sum()
 
 
 def _tensor(

@@ -11,6 +11,7 @@ import shutil
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any, get_args
 
@@ -20,27 +21,33 @@ from numpy.typing import NDArray
 
 from napari_her2.core.errors import StorageError
 from napari_her2.core.geometry import BoxPx
-from napari_her2.core.records import RESEARCH_USE, Suggestion
+from napari_her2.core.records import FORCED, RESEARCH_USE, Arm, Suggestion
 from napari_her2.core.region import Region
-from napari_her2.core.score import call_to_text
-from napari_her2.inference.result import TileState
+from napari_her2.core.score import call_to_text, scores_to_text
+from napari_her2.inference.identity import HE_TO_IHC, IHC_TO_HE
+from napari_her2.inference.result import UNFAMILIAR_DISTANCE, TileState
 from napari_her2.inference.store import MapName, ResultStore
 from napari_her2.models.bundle import Bundle
 from napari_her2.slides.pair import SlidePair
 from napari_her2.slides.pyramid_writer import write_pyramid
 
-RUN_SCHEMA = "napari-her2/run/1"
-SYNTHETIC_NAME, MAPS_NAME, RECORD_NAME = (
-    "synthetic_ihc.ome.tif",
-    "maps.zarr",
-    "run.json",
-)
+RUN_SCHEMA = "napari-her2/run/2"
+MAPS_NAME, RECORD_NAME = "maps.zarr", "run.json"
+_SYNTHETIC = {
+    HE_TO_IHC: ("synthetic_ihc", "HER2 IHC from H&E", "H&E"),
+    IHC_TO_HE: ("synthetic_he", "H&E from HER2 IHC", "HER2 IHC"),
+}
 
 _MEANING = {
     "probabilities": "class probabilities of a tile, in the order of classes",
     "attention": "weighted activation of the strongest channels, 0 to 1",
     "channel_weights": "weights of the channel attention of a tile, 0 to 1",
     "branch_share": "share of the H&E branch against the IHC branch, 0 to 1",
+    "arm": "what was scored: "
+    + ", ".join(f"{place} {arm}" for place, arm in enumerate(Arm)),
+    "gate": "accepted (0 or 1), reward, confidence without and with the "
+    "reconstruction, typicality without and with it",
+    "distance": "how unfamiliar the tile is, 1 at the threshold",
 }
 
 
@@ -56,8 +63,8 @@ def write_outputs(
 ) -> list[Path]:
     """Write what a run says about a region and return the files.
 
-    The synthetic IHC and the maps cover the region's bounding box; nothing is
-    synthesised, and no picture written, for an IHC slide alone.
+    The synthetic stain and the maps cover the region's bounding box; no picture is
+    written where the bundle synthesises none. What a forced run made says so.
 
     Raises
     ------
@@ -84,11 +91,12 @@ def write_outputs(
         "transform_source": pair.transform_source,
     }
     paths = []
-    if pair.he is not None and suggestion.provenance.direction:
-        paths.append(folder / SYNTHETIC_NAME)
+    if store.direction:
+        name = _SYNTHETIC[store.direction][0]
+        paths.append(folder / f"{name}.ome.tif")
         model_box = write_synthetic(paths[-1], store, bundle, box)
-        record["synthetic_ihc"] = {
-            "file": SYNTHETIC_NAME,
+        record[name] = {
+            "file": paths[-1].name,
             "um_per_px": store.grid.model_mpp,
             "box_model_px": list(model_box.as_tuple()),
         }
@@ -102,10 +110,11 @@ def write_outputs(
 def write_synthetic(
     path: Path, store: ResultStore, bundle: Bundle, box_px: BoxPx
 ) -> BoxPx:
-    """Write the synthetic IHC of a box, lossless; return the box in model pixels.
+    """Write the synthetic stain of a box, lossless; return the box in model pixels.
 
     The picture has the model's µm/px; the edges of the box go to the nearest
-    model pixel. What was not computed (background) is white.
+    model pixel. What was not computed (background) and what was made of tissue the
+    bundle does not know is white, the latter unless the run was forced.
 
     Raises
     ------
@@ -121,6 +130,8 @@ def write_synthetic(
         rgba[rgba[..., 3] == 0] = 255
         return np.ascontiguousarray(rgba[..., :3])
 
+    _, name, source = _SYNTHETIC[store.direction]
+    mark = f"{FORCED.capitalize()}. " if store.forced else ""
     write_pyramid(
         path,
         box.shape,
@@ -128,10 +139,10 @@ def write_synthetic(
         read_block,
         compression="zlib",
         synthetic=True,
-        name="HER2 IHC from H&E",
+        name=f"FORCED {name}" if store.forced else name,
         description=(
-            f"Bundle {bundle.card.name} {bundle.card.version} {bundle.sha256}; "
-            f"level-0 box of the H&E {box_px.as_tuple()}. {RESEARCH_USE}"
+            f"{mark}Bundle {bundle.card.name} {bundle.card.version} {bundle.sha256}; "
+            f"level-0 box of the {source} {box_px.as_tuple()}. {RESEARCH_USE}"
         ),
     )
     return box
@@ -156,7 +167,11 @@ def write_maps(
     with _stored_in(path.parent):
         try:
             group = zarr.create_group(
-                draft, attributes={"classes": list(bundle.card.classes)}
+                draft,
+                attributes={
+                    "classes": list(bundle.card.classes),
+                    "forced": store.forced,
+                },
             )
             for name in get_args(MapName):
                 values = store.map(name)
@@ -211,12 +226,20 @@ def _result_record(
     return {
         "suggestion": call_to_text(suggestion.call),
         "probabilities": {s.value: p for s, p in suggestion.probabilities},
+        "prediction_set": [score.value for score in suggestion.prediction_set],
+        "prediction_set_text": scores_to_text(suggestion.prediction_set),
         "evidence": suggestion.evidence.value,
+        "arms": {arm.value: share for arm, share in suggestion.arms},
+        "gate": None if suggestion.gate is None else asdict(suggestion.gate),
+        "distance": _distances(store, region),
+        "forced": suggestion.forced,
         "caution": suggestion.caution,
         "tiles": {
             "counted": suggestion.n_tiles,
             **{s.name.lower(): states.count(s) for s in TileState},
         },
+        "backend": store.identity["backend"],
+        "device": store.identity["device"],
         "bundle": {
             "name": bundle.card.name,
             "version": bundle.card.version,
@@ -225,6 +248,19 @@ def _result_record(
         "software": made.software,
         "synthesis": made.direction,
         "parameters": dict(made.parameters),
+    }
+
+
+def _distances(store: ResultStore, region: Region) -> dict[str, Any]:
+    """Return how unfamiliar the tiles of a region are, null where nobody can tell."""
+    tiles = [tile for tile in store.grid.tiles_in(region) if store.is_done(tile)]
+    values = np.array([store.distance_of(tile) for tile in tiles])
+    told = values[np.isfinite(values)]
+    return {
+        "threshold": UNFAMILIAR_DISTANCE,
+        "median": float(np.median(told)) if told.size else None,
+        "largest": float(told.max()) if told.size else None,
+        "tiles_beyond": int((values > UNFAMILIAR_DISTANCE).sum()),
     }
 
 

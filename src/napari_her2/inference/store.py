@@ -1,7 +1,7 @@
 """The result store: what a bundle said about each tile of a slide, on disk.
 
-A folder per combination of slides, transform, bundle and device, made of plain
-zarr arrays; a result is found again after a restart and never mixed with that
+A folder per combination of slides, transform, bundle, device and backend, made of
+plain zarr arrays; a result is found again after a restart and never mixed with that
 of another bundle. A tile's pixels and maps are written first and its state last,
 in one byte, so a tile that is marked done is whole, whatever ends the program.
 Two programs may write at once: tiles are deterministic, so both write the same
@@ -11,10 +11,9 @@ written out.)
 
 from __future__ import annotations
 
-import hashlib
-import json
 import os
 from collections.abc import Iterable
+from dataclasses import fields
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal
@@ -23,13 +22,14 @@ import numpy as np
 import platformdirs
 from numpy.typing import NDArray
 
-from napari_her2.core.records import Evidence
+from napari_her2.core.records import Arm, Evidence, GateVerdict
 from napari_her2.inference.flat_array import FlatArray
 from napari_her2.inference.grid import Tile, TileGrid
+from napari_her2.inference.identity import REFERENCE_BACKEND, identity_of, key_of
 from napari_her2.inference.levels import SyntheticLevel
 from napari_her2.inference.ondisk import create_group
 from napari_her2.inference.reading import TileReader
-from napari_her2.inference.result import TileResult, TileState
+from napari_her2.inference.result import UNFAMILIAR_DISTANCE, TileResult, TileState
 from napari_her2.inference.tile_array import TileArray
 from napari_her2.models.bundle import Bundle
 from napari_her2.slides.halving import LAST_LEVEL_PX
@@ -40,17 +40,24 @@ __all__ = [
     "TileResult",
     "TileState",
     "cache_root",
-    "identity_of",
-    "key_of",
     "open_store",
 ]
 
-RESULT_VERSION = 1
-"""Raised whenever the software would compute something else for the same tile."""
-
 CACHE_VARIABLE = "NAPARI_HER2_CACHE"
 
-MapName = Literal["probabilities", "attention", "channel_weights", "branch_share"]
+MapName = Literal[
+    "probabilities",
+    "attention",
+    "channel_weights",
+    "branch_share",
+    "arm",
+    "gate",
+    "distance",
+]
+_ARMS = tuple(Arm)
+_GATE_NUMBERS = tuple(
+    field.name for field in fields(GateVerdict) if field.name != "reason"
+)
 
 
 def cache_root() -> Path:
@@ -60,9 +67,18 @@ def cache_root() -> Path:
 
 
 def open_store(
-    pair: SlidePair, bundle: Bundle, *, device: str = "cpu", root: Path | None = None
+    pair: SlidePair,
+    bundle: Bundle,
+    *,
+    device: str = "cpu",
+    backend: str = REFERENCE_BACKEND,
+    forced: bool = False,
+    root: Path | None = None,
 ) -> ResultStore:
     """Open the results of a bundle on a pair, creating an empty store if new.
+
+    Results of a ``forced`` run, which keeps what it made of unfamiliar tissue,
+    lie apart from the others, and so do those of another backend.
 
     Raises
     ------
@@ -72,32 +88,9 @@ def open_store(
         If the folder cannot be written or holds damaged results.
     """
     reader = TileReader(pair, bundle.card)
-    identity = identity_of(reader, bundle.sha256, device)
+    identity = identity_of(reader, bundle, device, backend, forced=forced)
     folder = (root or cache_root()) / "results" / key_of(identity)
     return ResultStore(folder, reader.grid, identity)
-
-
-def identity_of(reader: TileReader, bundle_sha256: str, device: str) -> dict[str, Any]:
-    """Return all that decides what a tile's result is, as plain JSON."""
-    both = len(reader.slides) == 2
-    grid = reader.grid
-    return {
-        "result_version": RESULT_VERSION,
-        "slides": {
-            stain.value: [slide.fingerprint, slide.mpp]
-            for stain, slide in reader.slides
-        },
-        "he_to_ihc_um": reader.he_to_ihc_um.matrix[:2].tolist() if both else None,
-        "bundle_sha256": bundle_sha256,
-        "grid": [grid.model_mpp, grid.core_px, grid.halo_px],
-        "device": device.partition(":")[0],
-    }
-
-
-def key_of(identity: dict[str, Any]) -> str:
-    """Return the folder name of an identity, 32 hexadecimal digits."""
-    text = json.dumps(identity, sort_keys=True)
-    return hashlib.sha256(text.encode()).hexdigest()[:32]
 
 
 class ResultStore:
@@ -120,7 +113,13 @@ class ResultStore:
         create_group(folder, {"napari_her2": {"identity": identity}})
         create_group(
             folder / "synthetic",
-            {"napari_her2": {"synthetic": True, "mpp": grid.model_mpp}},
+            {
+                "napari_her2": {
+                    "synthetic": True,
+                    "forced": self.forced,
+                    "mpp": grid.model_mpp,
+                }
+            },
         )
         create_group(folder / "maps", {})
         self._state = FlatArray.ensure(
@@ -138,9 +137,27 @@ class ResultStore:
         ]
         self._maps: dict[str, FlatArray] = {}
 
+    @property
+    def forced(self) -> bool:
+        """Whether the run was forced on tissue or stain the bundle does not know."""
+        return bool(self.identity.get("forced", False))
+
+    @property
+    def direction(self) -> str:
+        """Which stain is made of which (``he->ihc``), empty where none is made."""
+        return str(self.identity.get("direction", ""))
+
+    @property
+    def is_synthesised(self) -> NDArray[np.bool_]:
+        """Which tiles have synthetic pixels, shape (rows, columns)."""
+        if not self.direction:
+            return np.zeros(self._state_view.shape, bool)
+        done: NDArray[np.bool_] = self._state_view >= TileState.BOTH
+        return done if self.forced else done & ~self.unfamiliar
+
     @cached_property
     def synthetic_levels(self) -> list[SyntheticLevel]:
-        """The synthetic IHC, finest level first, at the model's µm/px."""
+        """The synthetic stain, finest level first, at the model's µm/px."""
         return [SyntheticLevel(pixels, self._state_view) for pixels in self._pixels]
 
     @property
@@ -156,13 +173,39 @@ class ResultStore:
         """Return what a tile's result rests on, None where there is none."""
         return TileState(int(self._state_view[tile])).evidence
 
+    def arm_of(self, tile: Tile) -> Arm:
+        """Return what the network scored in a tile that is done."""
+        return _ARMS[int(self._value("arm", tile)[0])]
+
+    def gate_of(self, tile: Tile) -> GateVerdict | None:
+        """Return the gate's numbers for a tile that is done, without its reason."""
+        values = self._value("gate", tile)
+        if not np.isfinite(values).all():
+            return None
+        numbers = dict(zip(_GATE_NUMBERS, values.tolist(), strict=True))
+        return GateVerdict(accepted=bool(numbers.pop("accepted")), reason="", **numbers)
+
+    def distance_of(self, tile: Tile) -> float:
+        """Return how unfamiliar a tile that is done is, NaN where nobody can tell."""
+        return float(self._value("distance", tile)[0])
+
+    @property
+    def unfamiliar(self) -> NDArray[np.bool_]:
+        """Which finished tiles are beyond what the bundle knows, (rows, columns)."""
+        distance = self.map("distance")
+        if distance is None:
+            return np.zeros(self._state_view.shape, bool)
+        done: NDArray[np.bool_] = self._state_view >= TileState.BOTH
+        return done & (distance[..., 0] > UNFAMILIAR_DISTANCE)
+
     def map(self, name: MapName) -> NDArray[np.float32] | None:
         """Return a live, read-only map, NaN where nothing was computed.
 
         ``probabilities`` (rows, columns, K), ``channel_weights`` (rows, columns,
-        C) and ``branch_share`` (rows, columns, 1) hold a value per tile,
-        ``attention`` (rows * a, columns * a) is a mosaic. None before the first
-        tile.
+        C), ``branch_share``, ``arm`` (place in :class:`Arm`) and ``distance``
+        (rows, columns, 1) and ``gate`` (rows, columns, 6: accepted as 0 or 1, R, q,
+        q_u, p, p_u) hold values per tile, ``attention`` (rows * a, columns * a) is
+        a mosaic. None before the first tile.
         """
         if name not in self._maps and (self.folder / "maps" / name).is_dir():
             self._maps[name] = FlatArray.open(self.folder / "maps" / name)
@@ -177,10 +220,7 @@ class ResultStore:
 
     def probabilities_of(self, tile: Tile) -> NDArray[np.float64]:
         """Return the class probabilities of a tile that is done, shape (K,)."""
-        values = self.map("probabilities")
-        if values is None or not self.is_done(tile):
-            raise KeyError(tile)
-        return np.array(values[tile], float)
+        return self._value("probabilities", tile)
 
     def mark_background(self, tiles: Iterable[Tile]) -> None:
         """Record tiles that hold too little tissue to be computed."""
@@ -197,17 +237,26 @@ class ResultStore:
             If the disk is full or refuses; the tile stays missing.
         """
         row, col = tile
-        if result.synthetic_ihc is not None:
-            block = np.ascontiguousarray(result.synthetic_ihc)
+        if result.synthetic is not None:
+            block = np.ascontiguousarray(result.synthetic)
             for level, pixels in enumerate(self._pixels):
                 block = halve(block) if level else block
                 pixels.write(row, col, block)
         self._write_values("probabilities", tile, result.probabilities)
         self._write_values("channel_weights", tile, result.channel_weights)
         self._write_values("branch_share", tile, np.array([result.branch_share]))
+        self._write_values("arm", tile, np.array([_ARMS.index(result.arm)]))
+        self._write_values("gate", tile, _gate_numbers(result.gate))
+        self._write_values("distance", tile, np.array([result.distance]))
         self._write_mosaic("attention", tile, result.attention)
         self._write_state(tile, TileState.of(result.evidence))
         return tile
+
+    def _value(self, name: MapName, tile: Tile) -> NDArray[np.float64]:
+        values = self.map(name)
+        if values is None or not self.is_done(tile):
+            raise KeyError(tile)
+        return np.array(values[tile], float)
 
     def _write_state(self, tile: Tile, state: TileState) -> None:
         at = tile[0] * self.grid.n_cols + tile[1]
@@ -233,6 +282,12 @@ class ResultStore:
                 self.folder / "maps" / name, shape, np.float32, axes, fill=np.nan
             )
         return self._maps[name]
+
+
+def _gate_numbers(gate: GateVerdict | None) -> NDArray[np.float64]:
+    if gate is None:
+        return np.full(len(_GATE_NUMBERS), np.nan)
+    return np.array([getattr(gate, name) for name in _GATE_NUMBERS], float)
 
 
 def halve(planes: NDArray[np.uint8]) -> NDArray[np.uint8]:

@@ -4,7 +4,9 @@ Each tile says how probable invasive tumour is and, given tumour, each stratum.
 A tile without tumour takes no part; the others count by the area they share with
 the region times the probability of tumour. Where some tiles have real IHC and
 others lie beyond the IHC slide, only those with real IHC are summed: real IHC is
-evidence, synthetic IHC is not, and a call never mixes the two.
+evidence, synthetic IHC is not, and a call never mixes the two. A tile unlike all
+the bundle knows takes no part either, and where most of a region is like that
+there is no call, unless a person forced the run.
 """
 
 from __future__ import annotations
@@ -18,13 +20,23 @@ from numpy.typing import NDArray
 
 import napari_her2
 from napari_her2.core.geometry import BoxPx
-from napari_her2.core.records import Evidence, Provenance, Suggestion
+from napari_her2.core.records import (
+    UNFAMILIAR,
+    Arm,
+    Evidence,
+    GateVerdict,
+    Provenance,
+    Suggestion,
+)
 from napari_her2.core.region import Region
 from napari_her2.core.score import Call, NotAssessable, Score
+from napari_her2.inference.gate_summary import summed_up
 from napari_her2.inference.grid import Tile
+from napari_her2.inference.identity import RESULT_VERSION
 from napari_her2.inference.plan import TISSUE_SHARE
 from napari_her2.inference.reading import TileReader
-from napari_her2.inference.store import RESULT_VERSION, ResultStore
+from napari_her2.inference.result import UNFAMILIAR_DISTANCE
+from napari_her2.inference.store import ResultStore
 from napari_her2.models.bundle import Bundle
 from napari_her2.models.card import NO_TUMOUR
 
@@ -34,11 +46,21 @@ TUMOUR_PROBABILITY = 0.5
 TUMOUR_UM2 = 2500.0
 """Least area of probable invasive tumour in a region, a few dozen cells."""
 
+UNFAMILIAR_SHARE = 0.5
+"""Share of a region's tissue that may be unfamiliar before there is no call."""
+
+Shares = tuple[tuple[Score, float], ...]
+
 
 @dataclass(frozen=True, slots=True)
 class _Opinion:
+    """What one tile says, and for how much of the region."""
+
     area_um2: float
     strata: tuple[float, ...]
+    arm: Arm
+    gate: GateVerdict | None
+    is_familiar: bool
 
     @property
     def tumour(self) -> float:
@@ -67,35 +89,56 @@ def suggest(
     tiles = sorted(tissue_tiles)
     evidences = {tile: store.evidence_of(tile) or reader.evidence for tile in tiles}
     with_ihc = [tile for tile in tiles if not evidences[tile].is_synthetic]
-    counted = with_ihc or tiles
-    evidence = evidences[counted[0]] if counted else reader.evidence
+    read = with_ihc or tiles
     strata, columns = _strata(bundle.card.classes)
-    opinions = [
-        _Opinion(
-            region.overlap_px(store.grid.core_box_px(*tile)) * store.grid.slide_mpp**2,
-            tuple(store.probabilities_of(tile)[columns].tolist()),
-        )
-        for tile in counted
-    ]
-    call, probabilities = _combine(opinions, strata)
-    extra = {"tiles without IHC": str(len(tiles) - len(counted))} if with_ihc else {}
+    opinions = [_opinion(tile, region, store, columns) for tile in read]
+    known = [o for o in opinions if o.is_familiar or store.forced]
+    call, probabilities = _call(opinions, known, strata)
+    if call == UNFAMILIAR:
+        known = []
+    counted = [o for o in known if o.tumour >= TUMOUR_PROBABILITY] or known
+    arms = _arms(counted)
+    extra = {"tiles without IHC": str(len(tiles) - len(read))} if with_ihc else {}
+    if unfamiliar := sum(not o.is_familiar for o in opinions):
+        extra["tiles unfamiliar"] = f"{unfamiliar} of {len(opinions)}"
     return Suggestion(
         region.region_id,
         call,
         probabilities,
-        evidence,
+        evidences[read[0]] if read else reader.evidence,
         region.bounds.intersect(BoxPx.of_shape(store.grid.slide_shape)),
-        len(counted),
+        len(known),
         _provenance(store, reader, bundle, transform_source, extra),
+        arms=arms,
+        gate=summed_up([(o.gate, o.area_um2) for o in counted if o.gate is not None]),
+        forced=store.forced,
     )
 
 
-def _combine(
-    opinions: Sequence[_Opinion], strata: Sequence[Score]
-) -> tuple[Call, tuple[tuple[Score, float], ...]]:
+def _opinion(
+    tile: Tile, region: Region, store: ResultStore, columns: NDArray[np.intp]
+) -> _Opinion:
+    box = store.grid.core_box_px(*tile)
+    return _Opinion(
+        region.overlap_px(box) * store.grid.slide_mpp**2,
+        tuple(store.probabilities_of(tile)[columns].tolist()),
+        store.arm_of(tile),
+        store.gate_of(tile),
+        not store.distance_of(tile) > UNFAMILIAR_DISTANCE,  # NaN: nobody can tell
+    )
+
+
+def _call(
+    opinions: Sequence[_Opinion], known: Sequence[_Opinion], strata: Sequence[Score]
+) -> tuple[Call, Shares]:
+    """Return the call on a region and the probabilities of the strata, if any."""
     if not opinions:
         return NotAssessable("no tissue in this region"), ()
-    tumour = [o for o in opinions if o.tumour >= TUMOUR_PROBABILITY]
+    known_um2 = math.fsum(o.area_um2 for o in known)
+    area_um2 = math.fsum(o.area_um2 for o in opinions)
+    if known_um2 < (1 - UNFAMILIAR_SHARE) * area_um2:
+        return UNFAMILIAR, ()
+    tumour = [o for o in known if o.tumour >= TUMOUR_PROBABILITY]
     evidence_um2 = math.fsum(o.area_um2 * o.tumour for o in tumour)
     if evidence_um2 < TUMOUR_UM2:
         return NotAssessable("no invasive tumour found in this region"), ()
@@ -105,6 +148,17 @@ def _combine(
     ]
     call = strata[shares.index(max(shares))]
     return call, tuple(zip(strata, shares, strict=True))
+
+
+def _arms(opinions: Sequence[_Opinion]) -> tuple[tuple[Arm, float], ...]:
+    """Return the share of the area by arm, most first."""
+    area_um2 = math.fsum(o.area_um2 for o in opinions)
+    shares = [
+        (arm, math.fsum(o.area_um2 for o in opinions if o.arm is arm) / area_um2)
+        for arm in Arm
+        if any(o.arm is arm for o in opinions)
+    ]
+    return tuple(sorted(shares, key=lambda pair: -pair[1]))
 
 
 def _strata(classes: Sequence[str]) -> tuple[list[Score], NDArray[np.intp]]:
@@ -121,7 +175,9 @@ def _provenance(
     extra: dict[str, str],
 ) -> Provenance:
     parameters = {
+        "backend": str(store.identity["backend"]),
         "device": str(store.identity["device"]),
+        "forced": "yes" if store.forced else "no",
         "model µm/px": f"{store.grid.model_mpp:g}",
         "result version": str(RESULT_VERSION),
         "slide µm/px": repr(store.grid.slide_mpp),
@@ -140,5 +196,5 @@ def _provenance(
         bundle_sha256=bundle.sha256,
         software=f"napari-her2 {napari_her2.__version__}",
         parameters=tuple(sorted(parameters.items())),
-        direction="" if reader.he is None else "he->ihc",
+        direction=store.direction,
     )

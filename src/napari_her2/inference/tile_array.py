@@ -98,6 +98,11 @@ class TileArray:
         path, slot = self._place(row, col)
         try:
             with path.open("rb") as file:
+                # a tile between written ones reads as black, so ask the index
+                file.seek(slot * _MISSING[0].nbytes)
+                entry = np.fromfile(file, _MISSING.dtype, 2)
+                if entry.size < 2 or entry[0] == _MISSING[0, 0]:
+                    return None
                 file.seek(self._offset(slot))
                 planes = np.fromfile(file, np.uint8, self.tile_bytes)
         except FileNotFoundError:
