@@ -1,38 +1,60 @@
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from napari_her2.core.errors import UsageError
+from napari_her2.core.records import Arm
 from napari_her2.core.score import Score
 from napari_her2.models.bundle import load_bundle
 from napari_her2.models.network import load_network
 from napari_her2.training.config import TrainingConfig
-from napari_her2.training.demo import train_demo, training_command
-from napari_her2.training.progress import TrainStage
+from napari_her2.training.demo import DemoRun, training_command
+from napari_her2.training.progress import TrainProgress, TrainStage
+
+
+def _run(config: TrainingConfig, out: Path, sources) -> Iterator[TrainProgress]:
+    return DemoRun(config, out, **sources).train(comparisons=True)
 
 
 def test_a_run_ends_in_a_bundle_that_loads(tmp_path, tiny_config, sources):
-    progress = list(train_demo(tiny_config, tmp_path, **sources))
-    assert [p.stage for p in progress if p.step == p.n_steps] == [
+    progress = list(_run(tiny_config, tmp_path, sources))
+    ended = [p.stage for p in progress if p.step == p.n_steps]
+    assert ended == [
         TrainStage.TILES,
         TrainStage.TILES,
-        TrainStage.TILES,
-        TrainStage.GENERATOR,
+        TrainStage.HE_TO_IHC,
+        TrainStage.IHC_TO_HE,
+        TrainStage.SELECTOR,
         TrainStage.CLASSIFIER,
-        TrainStage.SCORING,
+        TrainStage.POOLING,
+        TrainStage.HEAD,
+        TrainStage.HEAD_CONCAT,
+        TrainStage.HEAD_MASKED_MEAN,
+        TrainStage.HE_ONLY,
+        TrainStage.POOLING,
+        TrainStage.HEAD_HE_ONLY,
+        TrainStage.PLAIN_HE_TO_IHC,
     ]
     bundle = load_bundle(tmp_path / "bundle")
-    assert load_network(bundle).tile_px == 96 + 2 * 64
+    network = load_network(bundle)
+    assert network.tile_px == 96 + 2 * 64
+    assert set(network.generators) == {"he_to_ihc", "ihc_to_he"}
+    assert network.selector is not None
     assert bundle.card.classes == ("no invasive tumour", *Score)
     assert "6 pairs of neighbouring sections" in bundle.card.trained_on
-    assert bundle.card.scores["n_slides"] == 3
     arms = bundle.card.scores["arms"]
-    assert set(arms) == {"H&E and IHC", "H&E and synthetic IHC", "IHC"}
+    assert set(arms) == {arm.value for arm in Arm}
     for arm in arms.values():
-        assert arm["n_tiles"] == 6
-        assert sum(map(sum, arm["confusion_rows_truth"])) == 6
+        assert sum(map(sum, arm["confusion_rows_truth"])) == arm["n_tiles"] == 2
     log = (bundle.path / "training.csv").read_text()
     assert "classifier,6,validation_accuracy," in log
+    assert {path.stem for path in (tmp_path / "comparisons").iterdir()} == {
+        "head_concat",
+        "head_masked_mean",
+        "he_only",
+        "plain_he_to_ihc",
+    }
 
 
 def _log(folder: Path) -> str:
@@ -40,19 +62,20 @@ def _log(folder: Path) -> str:
 
 
 @pytest.mark.parametrize(
-    "stop", [(TrainStage.GENERATOR, 3), (TrainStage.CLASSIFIER, 3)]
+    "stop",
+    [(TrainStage.IHC_TO_HE, 3), (TrainStage.CLASSIFIER, 3), (TrainStage.HEAD, 3)],
 )
 def test_a_stopped_run_goes_on_as_if_it_never_stopped(
     tmp_path, tiny_config, sources, stop
 ):
     whole, parts = tmp_path / "whole", tmp_path / "parts"
-    expected = [p for p in train_demo(tiny_config, whole, **sources) if p.losses]
-    run = train_demo(tiny_config, parts, **sources)
+    expected = [p for p in DemoRun(tiny_config, whole, **sources).train() if p.losses]
+    run = DemoRun(tiny_config, parts, **sources).train()
     for progress in run:
         if (progress.stage, progress.step) == stop:
             break
     run.close()
-    again = [p for p in train_demo(tiny_config, parts, **sources) if p.losses]
+    again = [p for p in DemoRun(tiny_config, parts, **sources).train() if p.losses]
     # step 3 lies behind the checkpoint of step 2, so it is done again
     assert again[0].step == 3
     assert again == expected[-len(again) :]
@@ -60,15 +83,10 @@ def test_a_stopped_run_goes_on_as_if_it_never_stopped(
 
 
 def test_a_folder_of_other_tiles_is_refused(tmp_path, tiny_config, sources):
-    next(train_demo(tiny_config, tmp_path, **sources))
+    next(DemoRun(tiny_config, tmp_path, **sources).train())
+    other = {**sources, "generator_source": sources["train_source"]}
     with pytest.raises(UsageError, match="another run"):
-        next(
-            train_demo(
-                tiny_config,
-                tmp_path,
-                **{**sources, "generator_source": sources["test_source"]},
-            )
-        )
+        next(DemoRun(tiny_config, tmp_path, **other).train())
 
 
 def test_the_command_names_what_is_not_default():

@@ -33,6 +33,7 @@ from napari_her2.training.virtual import VirtualTiles
 
 VERSION = "2.0"
 _EVIDENCE_TILES = 48
+_WATCHED_TILES = 16
 
 
 @dataclass(slots=True)
@@ -81,7 +82,8 @@ class DemoRun:
         learned, watched = self._split(tiles)
         selector = SelectorStage(tiles, learned, self.config)
         yield from self._run(selector)
-        stage_b = ClassifierStage(tiles, learned, generators, self.config, watched)
+        few = _thinned(watched)
+        stage_b = ClassifierStage(tiles, learned, generators, self.config, few)
         yield from self._run(stage_b)
         pooled = PooledCores(
             self.out / "pooled", tiles, *self._cores(learned, watched), self.config
@@ -117,7 +119,7 @@ class DemoRun:
             yield from self._run(head)
             save_file(head.head.state_dict(), folder / f"{name.value}.safetensors")
         he_only = ClassifierStage(
-            tiles, learned, {}, self.config, watched, TrainStage.HE_ONLY
+            tiles, learned, {}, self.config, _thinned(watched), TrainStage.HE_ONLY
         )
         yield from self._run(he_only)
         cores = PooledCores(
@@ -222,6 +224,11 @@ def training_command(config: TrainingConfig) -> str:
         if getattr(config, field.name) != getattr(default, field.name)
     ]
     return " ".join(["napari-her2 train", *changed])
+
+
+def _thinned(watched: NDArray[np.intp]) -> NDArray[np.intp]:
+    """Return the few validation tiles that are called while training."""
+    return watched[:: max(1, len(watched) // _WATCHED_TILES)]
 
 
 def _all(cache: TileCache) -> NDArray[np.intp]:
