@@ -11,6 +11,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from safetensors.torch import save_file
+from torch import nn
 
 from napari_her2.core.records import Arm
 from napari_her2.models.bundle import write_bundle
@@ -117,7 +118,7 @@ class DemoRun:
         for name in (TrainStage.HEAD_CONCAT, TrainStage.HEAD_MASKED_MEAN):
             head = HeadStage(pooled, self.config, name)
             yield from self._run(head)
-            save_file(head.head.state_dict(), folder / f"{name.value}.safetensors")
+            _save(head.head, folder / f"{name.value}.safetensors")
         he_only = ClassifierStage(
             tiles, learned, {}, self.config, _thinned(watched), TrainStage.HE_ONLY
         )
@@ -133,12 +134,12 @@ class DemoRun:
         head = HeadStage(cores, self.config, TrainStage.HEAD_HE_ONLY)
         yield from self._run(head)
         _install(head, he_only.classifier)
-        save_file(he_only.classifier.state_dict(), folder / "he_only.safetensors")
+        _save(he_only.classifier, folder / "he_only.safetensors")
         plain = GeneratorStage(
             restained, _all(restained), self.config, TrainStage.PLAIN_HE_TO_IHC
         )
         yield from self._run(plain)
-        save_file(plain.generator.state_dict(), folder / "plain_he_to_ihc.safetensors")
+        _save(plain.generator, folder / "plain_he_to_ihc.safetensors")
 
     def _run(self, stage: Stage) -> Iterator[TrainProgress]:
         config = self.config
@@ -207,6 +208,11 @@ def _install(head: HeadStage, classifier: Her2Classifier) -> None:
     """Give a classifier the attention and head that were trained on whole cores."""
     classifier.attention = head.head.attention
     classifier.head = head.head.head
+
+
+def _save(module: nn.Module, path: Path) -> None:
+    state = {name: t.contiguous() for name, t in module.state_dict().items()}
+    save_file(state, path)
 
 
 def training_command(config: TrainingConfig) -> str:

@@ -132,6 +132,15 @@ class HeadStage:
             logits: Tensor = self.head(self._values[rows, self.arms.index(arm)])
         return logits
 
+    def embeddings(self, rows: Tensor, arm: Arm) -> Tensor:
+        """Return (n, 2 C), what the head sees of pooled cores, in one arm."""
+        self.head.eval()
+        with torch.inference_mode():
+            embedding: Tensor = self.head.embed(
+                self._values[rows, self.arms.index(arm)]
+            )
+        return embedding
+
     def _validate(self) -> dict[str, float]:
         rows = torch.from_numpy(self._watched)
         return {
