@@ -193,8 +193,10 @@ class Her2Classifier(nn.Module):
         fused = self.fusion(shared, specific)
         if absent is None:
             return StainFeatures(shared, specific, fused)
-        maps = (_spread(part, absent) for part in (shared, specific, fused))
-        return StainFeatures(*maps, absent)
+        shared, specific, fused = (
+            _spread(part, absent) for part in (shared, specific, fused)
+        )
+        return StainFeatures(shared, specific, fused, absent)
 
     def _fill(self, features: Mapping[Stain, StainFeatures]) -> dict[Stain, Tensor]:
         """Return the fused maps with what stands for absent ones."""

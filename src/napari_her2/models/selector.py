@@ -7,19 +7,28 @@ decided by what was given, never by this network.
 
 from __future__ import annotations
 
+import math
 from importlib import import_module
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from napari_her2.core.score import Stain
 from napari_her2.models.torchvision_ops import torchvision
+from napari_her2.stain.separation import dab_share, tissue_of
+from napari_her2.stain.verdict import StainVerdict, judge_stain
 
 # torchvision.models.googlenet is a function that hides the module
 _googlenet = import_module(torchvision.models.GoogLeNet.__module__)
 
 WINDOW_PX = 224
 """Side of the windows the selector was made for."""
+
+MOST_WINDOWS = 16
+LEAST_TISSUE_SHARE = 0.1
+"""Windows with less tissue say nothing about a stain."""
 
 # table 1 of arXiv 1409.4842: 1x1, 3x3 reduced, 3x3, 5x5 reduced, 5x5, pool
 _STAGES = (
@@ -79,8 +88,41 @@ class StainSelector(nn.Module):
         return logits
 
 
-def stain_probabilities(selector: nn.Module, images: Tensor) -> Tensor:
-    """Return (2,), H&E and IHC: the mean over windows (B, 3, h, w) in [0, 1]."""
+def verify_stain(
+    selector: nn.Module, image: NDArray[np.uint8], declared: Stain
+) -> StainVerdict:
+    """Compare an image with the stain it was given as.
+
+    Parameters
+    ----------
+    selector
+        A :class:`StainSelector` in evaluation mode.
+    image
+        RGB (h, w, 3) at the bundle's µm per pixel. The windows of it that hold
+        most tissue are looked at, :data:`MOST_WINDOWS` at most.
+    declared
+        The stain it was given as.
+    """
+    windows = _windows(image)
+    if not windows:
+        return judge_stain(declared, math.nan, math.nan)
+    batch = torch.from_numpy(np.stack(windows)).permute(0, 3, 1, 2)
+    device = next(selector.parameters()).device
     with torch.inference_mode():
-        averaged: Tensor = selector(images).softmax(1).mean(0)
-    return averaged
+        logits = selector(batch.to(device).float() / 255)
+        seen = logits.softmax(1).mean(0).tolist()
+    probability = seen[list(Stain).index(declared)]
+    return judge_stain(declared, probability, dab_share(np.concatenate(windows)))
+
+
+def _windows(image: NDArray[np.uint8]) -> list[NDArray[np.uint8]]:
+    """Cut an image into windows and return those with tissue, most tissue first."""
+    height, width = image.shape[:2]
+    side = min(WINDOW_PX, height, width)
+    ranked = []
+    for y in range(0, height - side + 1, side):
+        for x in range(0, width - side + 1, side):
+            window = image[y : y + side, x : x + side]
+            ranked.append((float(tissue_of(window).mean()), window))
+    ranked.sort(key=lambda pair: -pair[0])
+    return [w for share, w in ranked[:MOST_WINDOWS] if share >= LEAST_TISSUE_SHARE]
