@@ -139,7 +139,7 @@ class ClassifierStage:
         set_rate(self._adam, config.classifier_rate * (1 - done) ** POLY_POWER)
         batch = self._batch(rng, dropping=done >= config.all_stains_share)
         self.classifier.train()
-        with mixed_precision():
+        with mixed_precision(self.config.mixed_precision):
             result, counted = self._classify(batch)
         score = functional.cross_entropy(
             result.logits.float(), batch.labels, self._weights
@@ -215,7 +215,7 @@ class ClassifierStage:
                     for stain in (self.tiles.he, self.tiles.ihc)
                 )
                 given = None if self.stage is TrainStage.HE_ONLY else ihc
-                with mixed_precision():
+                with mixed_precision(self.config.mixed_precision):
                     call = self.classifier(he, given).logits.argmax(1).item()
                 confusion[int(self.tiles.labels[index, 0]), int(call)] += 1
         hits, truth = np.diag(confusion), confusion.sum(1)

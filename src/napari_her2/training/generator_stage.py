@@ -105,12 +105,12 @@ class GeneratorStage:
         }
 
     def _translate(self, source: Tensor) -> Tensor:
-        with mixed_precision():
+        with mixed_precision(self.config.mixed_precision):
             image: Tensor = self.generator(source)
         return image.float()
 
     def _judge(self, source: Tensor, target: Tensor) -> Tensor:
-        with mixed_precision():
+        with mixed_precision(self.config.mixed_precision):
             logits: Tensor = self.discriminator(source, target)
         return logits.float()
 

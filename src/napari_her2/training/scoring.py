@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -10,11 +11,13 @@ from numpy.typing import NDArray
 from napari_her2.training.tiles import CLASSES
 
 
-def confusion_scores(confusion: NDArray[np.int64]) -> dict[str, Any]:
+def confusion_scores(
+    confusion: NDArray[np.int64], classes: Sequence[str] = CLASSES
+) -> dict[str, Any]:
     """Return accuracy, macro-F1 and the majority baseline of a confusion matrix.
 
-    Rows are truth, columns are calls. Macro-F1 averages over the classes that
-    occur in the truth.
+    Rows are truth, columns are calls, named by ``classes``. Macro-F1 averages over
+    the classes that occur in the truth.
 
     Examples
     --------
@@ -32,7 +35,7 @@ def confusion_scores(confusion: NDArray[np.int64]) -> dict[str, Any]:
         "majority_baseline": round(float(truth.max() / n), 4),
         "f1_per_class": {
             name: round(float(value), 4)
-            for name, value, count in zip(CLASSES, f1, truth, strict=False)
+            for name, value, count in zip(classes, f1, truth, strict=False)
             if count
         },
         "confusion_rows_truth": confusion.tolist(),
@@ -40,9 +43,11 @@ def confusion_scores(confusion: NDArray[np.int64]) -> dict[str, Any]:
 
 
 def confusion_of(
-    truth: NDArray[np.integer[Any]], calls: NDArray[np.integer[Any]]
+    truth: NDArray[np.integer[Any]],
+    calls: NDArray[np.integer[Any]],
+    n_classes: int = len(CLASSES),
 ) -> NDArray[np.int64]:
-    """Count calls, rows are truth, over :data:`CLASSES`."""
-    confusion = np.zeros((len(CLASSES), len(CLASSES)), np.int64)
+    """Count calls, rows are truth."""
+    confusion = np.zeros((n_classes, n_classes), np.int64)
     np.add.at(confusion, (truth, calls), 1)
     return confusion
