@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import typer
 
+from napari_her2.cli.evaluate import evaluate
 from napari_her2.cli.export import export
 from napari_her2.cli.phantom import phantom
 from napari_her2.cli.run import run
@@ -26,3 +27,4 @@ commands.command()(synthesize)
 commands.command()(export)
 commands.command()(phantom)
 commands.command()(train)
+commands.command()(evaluate)

@@ -108,8 +108,9 @@ def classwise_error(
 
     def error(summed: Floats) -> Floats:
         shaped = summed.reshape(*summed.shape[:-1], k, bins, 2)
-        total: Floats = np.abs(shaped[..., 0]).sum((-2, -1))
-        return total / (k * shaped[..., 0, 0, 1])
+        total = np.abs(shaped[..., 0]).sum((-2, -1))
+        mean: Floats = total / (k * shaped[..., 0, 0, 1])
+        return mean
 
     return bootstrap(sums, error, seed=seed).to_json()
 

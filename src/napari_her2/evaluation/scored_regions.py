@@ -1,0 +1,183 @@
+"""Logits of every arm on every region, computed once and kept as arrays."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from napari_her2.core.records import Arm
+from napari_her2.core.score import Stain
+from napari_her2.evaluation.arms import NetworkArms, Scored
+from napari_her2.evaluation.image_store import ImageStore
+from napari_her2.evaluation.progress import EvaluationProgress
+from napari_her2.evaluation.regions import Regions
+from napari_her2.models.classifier import StainFeatures
+
+GATED = {
+    Stain.HE: "H&E, reconstruction through the gate",
+    Stain.IHC: "IHC, reconstruction through the gate",
+}
+"""Arms of what the product does: the reconstruction is used if the gate agrees."""
+
+FAKE_ALONE = "reconstructed IHC alone"
+"""The classifier on a reconstructed IHC and nothing else."""
+
+_RECONSTRUCTED = {Stain.HE: Arm.HE_RECONSTRUCTED, Stain.IHC: Arm.IHC_RECONSTRUCTED}
+_ALONE = {Stain.HE: Arm.HE, Stain.IHC: Arm.IHC}
+
+
+def other(stain: Stain) -> Stain:
+    """Return the other stain."""
+    return Stain.IHC if stain is Stain.HE else Stain.HE
+
+
+@dataclass(slots=True)
+class ScoredRegions:
+    """What a network said of n regions.
+
+    Attributes
+    ----------
+    logits
+        (n, K) by arm.
+    gate
+        By observed stain: ``right`` and ``wrong`` (n,), whether the gate took the
+        reconstruction of the same region and that of a region of another slide,
+        and the rewards of both.
+    distance
+        (n,) by stain, how unfamiliar, 1 at the threshold, NaN if unknown.
+    """
+
+    logits: dict[str, NDArray[np.float32]] = field(default_factory=dict)
+    gate: dict[str, dict[str, NDArray[Any]]] = field(default_factory=dict)
+    distance: dict[str, NDArray[np.float64]] = field(default_factory=dict)
+
+    def save(self, path: Path) -> None:
+        """Write all arrays to an ``.npz`` file."""
+        arrays: dict[str, Any] = {
+            **{f"logits/{k}": v for k, v in self.logits.items()},
+            **{f"distance/{k}": v for k, v in self.distance.items()},
+            **{
+                f"gate/{stain}/{k}": v
+                for stain, values in self.gate.items()
+                for k, v in values.items()
+            },
+        }
+        np.savez_compressed(path, **arrays)
+
+    @classmethod
+    def load(cls, path: Path) -> ScoredRegions:
+        """Read what :meth:`save` wrote."""
+        made = cls()
+        with np.load(path, allow_pickle=False) as arrays:
+            for name, array in arrays.items():
+                kind, _, rest = name.partition("/")
+                if kind == "logits":
+                    made.logits[rest] = array
+                elif kind == "distance":
+                    made.distance[rest] = array
+                else:
+                    stain, _, value = rest.partition("/")
+                    made.gate.setdefault(stain, {})[value] = array
+        return made
+
+
+def reconstruct(
+    regions: Regions, arms: NetworkArms, stain: Stain, store: ImageStore
+) -> Iterator[EvaluationProgress]:
+    """Reconstruct the other stain of all regions, those that are missing."""
+    todo = store.missing
+    for count, region in enumerate(todo, len(store) - len(todo) + 1):
+        store[region] = arms.reconstruct(stain, regions.tile(stain, region))
+        yield EvaluationProgress(
+            f"reconstructed {other(stain).label}", count, len(store)
+        )
+
+
+def score_regions(
+    regions: Regions,
+    arms: NetworkArms,
+    fakes: dict[Stain, ImageStore],
+    result: ScoredRegions,
+) -> Iterator[EvaluationProgress]:
+    """Score all regions in all arms.
+
+    Parameters
+    ----------
+    regions
+        Where.
+    arms
+        The network.
+    fakes
+        By observed stain, the reconstructions of the other one; directions that
+        the bundle lacks are left out.
+    result
+        Filled in.
+    """
+    n = len(regions)
+    rows: dict[str, list[NDArray[np.float32]]] = {}
+    distance = {stain: np.full(n, np.nan) for stain in Stain}
+    gate: dict[Stain, dict[str, NDArray[Any]]] = {
+        stain: {
+            "right": np.zeros(n, bool),
+            "wrong": np.zeros(n, bool),
+            "reward_right": np.full(n, np.nan),
+            "reward_wrong": np.full(n, np.nan),
+        }
+        for stain in fakes
+        if arms.network.gate is not None
+    }
+    partner = regions.partners() if gate else np.arange(n)
+    for region in range(n):
+        cores = {stain: regions.core(stain, region) for stain in Stain}
+        real = {stain: arms.encode(stain, core) for stain, core in cores.items()}
+        scored: dict[str, Scored] = {
+            Arm.BOTH: arms.score(real[Stain.HE], real[Stain.IHC]),
+            Arm.HE: arms.score(real[Stain.HE], None),
+            Arm.IHC: arms.score(None, real[Stain.IHC]),
+        }
+        for stain, store in fakes.items():
+            fake = arms.encode(other(stain), store[region])
+            beside = scored[_RECONSTRUCTED[stain]] = _beside(arms, stain, real, fake)
+            if stain is Stain.HE:
+                scored[FAKE_ALONE] = arms.score(None, fake)
+            alone = scored[_ALONE[stain]]
+            scored[GATED[stain]] = beside
+            if stain not in gate:
+                continue
+            foreign = arms.encode(other(stain), store[int(partner[region])])
+            wrong = _beside(arms, stain, real, foreign)
+            for name, tried in (("right", beside), ("wrong", wrong)):
+                verdict = arms.judge(stain, alone, tried)
+                if verdict is not None:
+                    gate[stain][name][region] = verdict.accepted
+                    gate[stain][f"reward_{name}"][region] = verdict.reward
+            if not gate[stain]["right"][region]:
+                scored[GATED[stain]] = alone
+        for name, value in scored.items():
+            rows.setdefault(str(name), []).append(value.logits)
+        for comparison in arms.comparisons:
+            rows.setdefault(comparison.name, []).append(
+                arms.compare(comparison, cores[Stain.HE], cores[Stain.IHC])
+            )
+        for stain, core in cores.items():
+            distance[stain][region] = arms.distance(stain, core)
+        yield EvaluationProgress("arms", region + 1, n)
+    result.logits = {name: np.stack(values) for name, values in rows.items()}
+    result.gate = {stain.value: values for stain, values in gate.items()}
+    result.distance = {stain.value: values for stain, values in distance.items()}
+
+
+def _beside(
+    arms: NetworkArms,
+    stain: Stain,
+    real: dict[Stain, StainFeatures],
+    fake: StainFeatures,
+) -> Scored:
+    """Score a real stain with a reconstruction of the other one."""
+    both = {stain: real[stain], other(stain): fake}
+    return arms.score(both[Stain.HE], both[Stain.IHC])

@@ -1,0 +1,177 @@
+"""What the stages of one evaluation share: network, regions, reconstructions."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from napari_her2.core.errors import BundleError
+from napari_her2.core.score import Stain
+from napari_her2.evaluation.arms import FAKE_OF, NetworkArms
+from napari_her2.evaluation.comparisons import PLAIN_GENERATOR, load_comparisons
+from napari_her2.evaluation.image_similarity import Image
+from napari_her2.evaluation.image_store import ImageStore
+from napari_her2.evaluation.probabilities import SharedClasses, share_classes
+from napari_her2.evaluation.progress import EvaluationProgress
+from napari_her2.evaluation.regions import Geometry, Regions, VirtualRegions
+from napari_her2.evaluation.scored_regions import reconstruct
+from napari_her2.evaluation.settings import Settings
+from napari_her2.models.bundle import Bundle, load_bundle
+from napari_her2.models.calibration import Calibration
+from napari_her2.models.network import load_network
+
+Fakes = dict[Stain, ImageStore]
+
+
+@dataclass(slots=True)
+class Workspace:
+    """One bundle on one set of regions.
+
+    Attributes
+    ----------
+    settings, bundle, arms, geometry, calibration
+        What is measured; no calibration if the bundle has none.
+    regions
+        Where; filled by :meth:`open_regions`.
+    fakes
+        By observed stain, reconstructions of the other one on these regions.
+    """
+
+    settings: Settings
+    bundle: Bundle
+    arms: NetworkArms
+    geometry: Geometry
+    calibration: Calibration | None
+    regions: Regions = field(init=False)
+    fakes: Fakes = field(default_factory=dict)
+
+    @classmethod
+    def open(cls, settings: Settings) -> Workspace:
+        """Load the bundle and the weights to compare it with.
+
+        Raises
+        ------
+        BundleError
+            If one of them does not fit.
+        """
+        bundle = load_bundle(settings.bundle)
+        card, device = bundle.card, torch.device(settings.device)
+        network = load_network(bundle)
+        others = (
+            load_comparisons(
+                settings.comparisons, network.config, network.classifier, device
+            )
+            if settings.comparisons
+            else []
+        )
+        return cls(
+            settings,
+            bundle,
+            NetworkArms(network, device, others),
+            Geometry(card.core_px, card.halo_px, card.mpp),
+            _calibration(bundle),
+        )
+
+    @property
+    def classes(self) -> SharedClasses:
+        """Classes that bundle and data share."""
+        return share_classes(self.bundle.card.classes, self.regions.classes)
+
+    def truth(self, regions: Regions) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+        """Return truths in the shared classes, and slides, both (n,)."""
+        return self.classes.truth(regions.labels), regions.slides
+
+    def open_regions(self) -> Iterator[EvaluationProgress]:
+        """Render or read the regions."""
+        settings = self.settings
+        if settings.data is not None:
+            from napari_her2.evaluation.folder_regions import open_folder
+
+            self.regions = yield from open_folder(
+                settings.data, self.geometry, settings.cache_dir
+            )
+            return
+        wanted = self.virtual(settings.signal, settings.slides)
+        yield from wanted.render(settings.cache_dir, settings.processes)
+        self.regions = wanted.open(settings.cache_dir)
+
+    def virtual(self, signal: float, slides: int) -> VirtualRegions:
+        """Return virtual regions in the bundle's geometry."""
+        settings = self.settings
+        return VirtualRegions(
+            slides, settings.regions_per_slide, signal, settings.seed, self.geometry
+        )
+
+    @property
+    def name(self) -> str:
+        """Name of the regions in the cache."""
+        settings = self.settings
+        if settings.data is not None:
+            return f"data-{len(self.regions)}"
+        return self.virtual(settings.signal, settings.slides).name
+
+    def reconstruct(
+        self, regions: Regions, name: str, fakes: Fakes
+    ) -> Iterator[EvaluationProgress]:
+        """Reconstruct in every direction the bundle has; known images are kept."""
+        folder = f"reconstructed-{self.bundle.sha256[:16]}"
+        for stain in Stain:
+            if self.arms.can_reconstruct(stain):
+                path = self.settings.cache_dir / name / folder / FAKE_OF[stain]
+                fakes[stain] = ImageStore(path, len(regions), self.geometry.core_px)
+                yield from reconstruct(regions, self.arms, stain, fakes[stain])
+
+    def fake_ihc(self, part: Regions, region: int) -> Image:
+        """Return the reconstructed IHC of a region of a part of the regions."""
+        store = self.fakes.get(Stain.HE)
+        if store is None:
+            return self.arms.reconstruct(Stain.HE, part.tile(Stain.HE, region))
+        return store[int(np.searchsorted(self.regions.index, part.index[region]))]
+
+    def plain_weights(self) -> Path | None:
+        """Return the plain generator that was given, alone or among comparisons."""
+        settings = self.settings
+        if settings.plain_generator is not None or settings.comparisons is None:
+            return settings.plain_generator
+        path = settings.comparisons / f"{PLAIN_GENERATOR}.safetensors"
+        return path if path.is_file() else None
+
+    def facts(self) -> dict[str, Any]:
+        """Return what results say of the bundle."""
+        card = self.bundle.card
+        return {
+            "name": card.name,
+            "version": card.version,
+            "sha256": self.bundle.sha256,
+            "training_seed": card.seed,
+            "trained_on": card.trained_on,
+            "training_command": card.training_command,
+            "classes": list(card.classes),
+        }
+
+
+def write_json(path: Path, values: dict[str, Any]) -> None:
+    """Write a JSON file; NaN is refused, for JSON has none."""
+    text = json.dumps(values, indent=1, ensure_ascii=False, allow_nan=False)
+    path.write_text(text + "\n", encoding="utf-8")
+
+
+def _calibration(bundle: Bundle) -> Calibration | None:
+    values = bundle.card.parameters.get("calibration")
+    if values is None:
+        return None
+    try:
+        return Calibration.from_dict(values)
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise BundleError(
+            bundle.path,
+            f"the calibration in the card makes no sense ({error}).",
+            "Choose another bundle, or train this one again.",
+        ) from error
