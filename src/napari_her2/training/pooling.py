@@ -24,7 +24,7 @@ from napari_her2.models.generator import Generator
 from napari_her2.models.network import to_uint8
 from napari_her2.training.augment import to_tensor, vary_he, vary_ihc
 from napari_her2.training.config import TrainingConfig
-from napari_her2.training.device import training_device
+from napari_her2.training.device import mixed_precision, training_device
 from napari_her2.training.progress import TrainProgress, TrainStage
 from napari_her2.training.tiles import Tiles
 
@@ -140,8 +140,9 @@ class _Pooler:
         }
 
     def _rebuild(self, direction: str, tile: Tensor) -> Tensor:
-        fake = self.generators[direction](tile * 2 - 1)
-        return to_uint8(self._core(fake)).float() / 255
+        with mixed_precision():
+            fake = self.generators[direction](tile * 2 - 1)
+        return to_uint8(self._core(fake).float()).float() / 255
 
     def _core(self, image: Tensor) -> Tensor:
         halo = self.halo_px
