@@ -15,7 +15,6 @@ from napari_her2.training.config_file import (
     load_config,
 )
 
-
 _END = "...\n"
 
 

@@ -28,6 +28,7 @@ from napari_her2.models.network import to_uint8
 from napari_her2.training.augment import Turn, to_tensor, vary_he, vary_ihc
 from napari_her2.training.config import TrainingConfig
 from napari_her2.training.device import mixed_precision, training_device
+from napari_her2.training.distributed import average_gradients
 from napari_her2.training.labels import label_of
 from napari_her2.training.losses import (
     class_weights,
@@ -139,7 +140,19 @@ class ClassifierStage:
         set_rate(self._adam, config.classifier_rate * (1 - done) ** POLY_POWER)
         batch = self._batch(rng, dropping=done >= config.all_stains_share)
         self.classifier.train()
-        with mixed_precision(self.config.mixed_precision):
+        loss, values = self._losses(batch)
+        self._adam.zero_grad(set_to_none=True)
+        loss.backward()
+        average_gradients(self.classifier)
+        clip_grad_norm_(self.classifier.parameters(), GRADIENT_NORM)
+        self._adam.step()
+        watch = len(self.watched) and (step + 1) % config.validation_steps == 0
+        return {**values, **(self._validate() if watch else {})}
+
+    def _losses(self, batch: ClassifierBatch) -> tuple[Tensor, dict[str, float]]:
+        """Return the loss of a batch, and its parts and the accuracy by name."""
+        config = self.config
+        with mixed_precision(config.mixed_precision):
             result, counted = self._classify(batch)
         score = functional.cross_entropy(
             result.logits.float(), batch.labels, self._weights
@@ -153,19 +166,13 @@ class ClassifierStage:
             shared_weight=config.shared_weight,
             domain_weight=config.domain_weight,
         )
-        self._adam.zero_grad(set_to_none=True)
-        loss.backward()
-        clip_grad_norm_(self.classifier.parameters(), GRADIENT_NORM)
-        self._adam.step()
         hits = result.logits.argmax(1) == batch.labels
-        watch = len(self.watched) and (step + 1) % config.validation_steps == 0
-        return {
+        return loss, {
             "cross_entropy": score.item(),
             "shared_alignment": alignment.item(),
             "domain_classification": domain.item(),
             "cells": cells.item(),
             "accuracy": hits.float().mean().item(),
-            **(self._validate() if watch else {}),
         }
 
     def _classify(self, batch: ClassifierBatch) -> tuple[ClassifierOutput, Tensor]:

@@ -92,7 +92,7 @@ class DemoRun:
         yield from pooled.fill(stage_b.classifier, generators)
         head = HeadStage(pooled, self.config)
         yield from self._run(head)
-        _install(head, stage_b.classifier)
+        install_head(head, stage_b.classifier)
 
         network = self._network(stage_b.classifier, tiles, learned)
         for name, generator in generators.items():
@@ -133,7 +133,7 @@ class DemoRun:
         yield from cores.fill(he_only.classifier, {})
         head = HeadStage(cores, self.config, TrainStage.HEAD_HE_ONLY)
         yield from self._run(head)
-        _install(head, he_only.classifier)
+        install_head(head, he_only.classifier)
         _save(he_only.classifier, folder / "he_only.safetensors")
         plain = GeneratorStage(
             restained, _all(restained), self.config, TrainStage.PLAIN_HE_TO_IHC
@@ -177,7 +177,7 @@ class DemoRun:
             config.network,
             core_px=config.core_px,
             halo_px=config.halo_px,
-            attention_scale=_attention_scale(classifier, tiles, learned, config),
+            attention_scale=attention_scale(classifier, tiles, learned, config),
             selector=True,
         )
 
@@ -204,7 +204,7 @@ class DemoRun:
         )
 
 
-def _install(head: HeadStage, classifier: Her2Classifier) -> None:
+def install_head(head: HeadStage, classifier: Her2Classifier) -> None:
     """Give a classifier the attention and head that were trained on whole cores."""
     classifier.attention = head.head.attention
     classifier.head = head.head.head
@@ -241,7 +241,7 @@ def _all(cache: TileCache) -> NDArray[np.intp]:
     return np.arange(len(cache))
 
 
-def _attention_scale(
+def attention_scale(
     classifier: Her2Classifier,
     tiles: TileCache,
     learned: NDArray[np.intp],
