@@ -9,7 +9,13 @@ import torch
 from safetensors.torch import save_file
 
 from napari_her2.core.errors import BundleError
-from napari_her2.models.bundle import load_bundle, shipped_bundle, write_bundle
+from napari_her2.models.bundle import (
+    copy_bundle,
+    load_bundle,
+    shipped_bundle,
+    write_bundle,
+)
+from napari_her2.models.inspection import inspect_bundle
 
 
 def _edit_card(bundle, **changes):
@@ -69,6 +75,8 @@ def test_a_changed_byte_is_noticed(bundle):
         ({"inputs": ["ct"]}, "inputs"),
         ({"classes": ["0", "0"]}, "classes"),
         ({"classes": ["0", 1]}, "classes in the card has a wrong type"),
+        ({"classes": ["0", "4+"]}, "4\\+"),
+        ({"classes": ["0", "1+"]}, "made for the classes"),
         ({"intended_use": "diagnosis"}, "research use only"),
         ({"schema": "napari-her2/bundle/9"}, "schema"),
         ({"name": " "}, "name in the card has a wrong type"),
@@ -188,12 +196,57 @@ def test_a_link_out_of_the_bundle_is_refused(bundle, tmp_path):
 def test_verifying_loads_no_torch(bundle):
     code = (
         "import sys; from napari_her2.models.bundle import load_bundle;"
-        f"load_bundle({str(bundle.path)!r}); print('torch' in sys.modules)"
+        "from napari_her2.models.inspection import inspect_bundle;"
+        f"inspect_bundle(load_bundle({str(bundle.path)!r}));"
+        "print('torch' in sys.modules)"
     )
     result = subprocess.run(
         [sys.executable, "-c", code], capture_output=True, text=True, check=True
     )
     assert result.stdout.strip() == "False"
+
+
+def test_classes_in_another_order_are_refused(bundle, card):
+    _edit_card(bundle, classes=list(reversed(card.classes)))
+    with pytest.raises(BundleError, match=r"classifier.safetensors was made for"):
+        load_bundle(bundle.path)
+
+
+def test_a_bundle_names_its_parts(bundle):
+    assert bundle.parts == ("classifier", "he_to_ihc", "ihc_to_he")
+    assert bundle.has_part("classifier")
+    assert not bundle.has_part("training")
+
+
+def test_a_copy_is_the_same_bundle(bundle, tmp_path):
+    assert copy_bundle(bundle, tmp_path / "copy").sha256 == bundle.sha256
+
+
+def test_a_copy_overwrites_nothing(bundle, tmp_path):
+    (tmp_path / "full").mkdir()
+    (tmp_path / "full" / "notes.txt").write_text("mine")
+    with pytest.raises(BundleError, match="not an empty folder"):
+        copy_bundle(bundle, tmp_path / "full")
+
+
+def test_a_folder_that_cannot_be_written_is_said(bundle, tmp_path, monkeypatch):
+    def refuse(*_):
+        raise PermissionError("read-only")
+
+    monkeypatch.setattr("shutil.copyfile", refuse)
+    with pytest.raises(BundleError, match="cannot be written"):
+        copy_bundle(bundle, tmp_path / "copy")
+
+
+def test_inspection_shows_what_every_part_holds(bundle, network):
+    found = inspect_bundle(bundle)
+    assert found["sha256"] == bundle.sha256
+    assert found["licence"] == "BSD-3-Clause"
+    state = network.classifier.state_dict()
+    held = found["parts"]["classifier"]
+    assert held["n_tensors"] == len(state)
+    assert held["n_values"] == sum(tensor.numel() for tensor in state.values())
+    assert json.dumps(found)
 
 
 def test_shipped_bundles_lie_in_the_package():

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import typer
 
+from napari_her2.cli.bundle import bundle
 from napari_her2.cli.evaluate import evaluate
 from napari_her2.cli.export import export
+from napari_her2.cli.models import models
 from napari_her2.cli.phantom import phantom
 from napari_her2.cli.run import run
 from napari_her2.cli.synthesize import synthesize
@@ -28,3 +30,5 @@ commands.command()(export)
 commands.command()(phantom)
 commands.command()(train)
 commands.command()(evaluate)
+commands.add_typer(bundle, name="bundle")
+commands.add_typer(models, name="models")

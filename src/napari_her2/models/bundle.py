@@ -7,7 +7,9 @@ Nothing is ever unpickled: a pickle in the folder refuses the whole bundle.
 from __future__ import annotations
 
 import hashlib
+import json
 import os
+import shutil
 import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -23,10 +25,18 @@ from napari_her2.models.card import Card, read_card
 if TYPE_CHECKING:
     from torch import Tensor
 
-__all__ = ["Bundle", "Card", "load_bundle", "shipped_bundle", "write_bundle"]
+__all__ = [
+    "Bundle",
+    "Card",
+    "copy_bundle",
+    "load_bundle",
+    "shipped_bundle",
+    "write_bundle",
+]
 
 CARD_NAME = "card.json"
 _WEIGHTS = ".safetensors"
+_CLASSES = "classes"
 _TEXT = (".csv", ".json", ".md", ".txt")
 _PICKLE_SUFFIXES = (".pt", ".pth", ".bin", ".pkl", ".pickle", ".ckpt", ".joblib")
 _PICKLE_MAGIC = (b"PK\x03\x04", b"\x80\x02", b"\x80\x03", b"\x80\x04", b"\x80\x05")
@@ -44,6 +54,12 @@ class Bundle:
     path: Path
     card: Card
     sha256: str
+
+    @property
+    def parts(self) -> tuple[str, ...]:
+        """Names of the parts whose weights it holds."""
+        files = (PurePath(name) for name in self.card.files)
+        return tuple(file.stem for file in files if file.suffix == _WEIGHTS)
 
     def has_part(self, part: str) -> bool:
         """Whether the bundle holds the weights of a part."""
@@ -75,7 +91,8 @@ def load_bundle(path: Path | str) -> Bundle:
     BundleError
         If the folder or its card is missing or wrong, a file is not listed, is
         a pickle, has another hash, escapes the folder, is of an unknown format,
-        or holds a weight that is not a finite number.
+        holds a weight that is not a finite number, or was written with another
+        list of classes.
     """
     path = Path(path)
     if not path.is_dir():
@@ -85,6 +102,7 @@ def load_bundle(path: Path | str) -> Bundle:
     card = read_card(card_path)
     for name, digest in card.files.items():
         _verify_file(path, name, digest)
+        _verify_classes(path, name, card)
     listed = {CARD_NAME, *card.files}
     for file in path.iterdir():
         if file.name not in listed:
@@ -107,7 +125,8 @@ def write_bundle(
 
     contents = {
         f"{part}{_WEIGHTS}": save(
-            {name: tensor.detach().contiguous() for name, tensor in state.items()}
+            {name: tensor.detach().contiguous() for name, tensor in state.items()},
+            {_CLASSES: json.dumps(card.classes)},
         )
         for part, state in state_dicts.items()
     }
@@ -120,6 +139,28 @@ def write_bundle(
         for name, content in contents.items():
             (Path(scratch) / name).write_bytes(content)
             os.replace(Path(scratch) / name, folder / name)
+    return load_bundle(folder)
+
+
+def copy_bundle(bundle: Bundle, folder: Path) -> Bundle:
+    """Copy a verified bundle into an empty or new folder and verify the copy.
+
+    Raises
+    ------
+    BundleError
+        If the folder holds anything, or cannot be written.
+    """
+    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+        raise BundleError(folder, "it is not an empty folder.", "Choose another one.")
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        # the card goes last: without it the folder is no bundle
+        for name in (*bundle.card.files, CARD_NAME):
+            shutil.copyfile(bundle.path / name, folder / name)
+    except OSError as error:
+        raise BundleError(
+            folder, f"the bundle cannot be written ({error}).", "Choose another folder."
+        ) from error
     return load_bundle(folder)
 
 
@@ -164,6 +205,20 @@ def _verify_weights(folder: Path, file: Path) -> None:
         raise _refused(
             folder, f"{file.name} is not a safetensors file ({error})."
         ) from error
+
+
+def _verify_classes(folder: Path, name: str, card: Card) -> None:
+    """Refuse weights that were written for other classes than the card names."""
+    if not name.endswith(_WEIGHTS):
+        return
+    with safe_open(folder / name, framework="numpy") as weights:
+        written = (weights.metadata() or {}).get(_CLASSES)
+    if written is not None and written != json.dumps(card.classes):
+        raise _refused(
+            folder,
+            f"{name} was made for the classes {written}, the card names "
+            f"{json.dumps(card.classes)}.",
+        )
 
 
 def _sha256(file: Path) -> str:

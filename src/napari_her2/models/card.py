@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from napari_her2.core.errors import BundleError
+from napari_her2.core.score import Score
 
 SCHEMA = "napari-her2/bundle/2"
 INTENDED_USE = "research use only"
@@ -139,6 +140,9 @@ def _nonsense(card: Card) -> str | None:
         return f"inputs {card.inputs} are not he, ihc or both."
     if len(set(card.classes)) != len(card.classes) or len(card.classes) < 2:
         return "the classes are not at least two different names."
+    known = {NO_TUMOUR, *(score.value for score in Score)}
+    if strange := [name for name in card.classes if name not in known]:
+        return f"the class {strange[0]!r} is neither a HER2 score nor {NO_TUMOUR!r}."
     if card.intended_use != INTENDED_USE:
         return f"the intended use is not {INTENDED_USE!r}."
     for name, digest in card.files.items():
