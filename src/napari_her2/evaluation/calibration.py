@@ -112,7 +112,7 @@ def classwise_error(
         mean: Floats = total / (k * shaped[..., 0, 0, 1])
         return mean
 
-    return bootstrap(sums, error, seed=seed).to_json()
+    return bootstrap(sums, error, seed=seed, centred=True).to_json()
 
 
 def calibration_scores(

@@ -1,7 +1,7 @@
 """What a translation must beat: images made without learning anything.
 
-The statistics come from real IHC of *other* slides, as a laboratory could have
-them before it stained this one.
+The statistics are those of all real IHC of the evaluation, one target for every
+region: a little better than what a laboratory could know beforehand.
 """
 
 from __future__ import annotations

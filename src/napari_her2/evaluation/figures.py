@@ -108,7 +108,7 @@ def draw_decisions(results: Results) -> Figure:
         axis.set_xlabel("threshold probability", fontsize=7)
         axis.set_ylabel("net benefit", fontsize=7)
         axis.tick_params(labelsize=7)
-    axes[0].legend(fontsize=6)
+    _legend(axes)
     return figure
 
 
@@ -124,7 +124,7 @@ def draw_ladder(results: Results) -> Figure:
         axis.set_title(f"{stains[stain]}: {how}", fontsize=8)
         axis.set_xlabel("level", fontsize=7)
         axis.set_ylabel("accuracy", fontsize=7)
-    axes[0].legend(fontsize=6)
+    _legend(axes)
     return figure
 
 
@@ -143,7 +143,7 @@ def draw_shift(results: Results) -> Figure:
             axis.set_title(how, fontsize=8)
             axis.set_xlabel("level", fontsize=7)
             axis.set_ylabel(label, fontsize=7)
-    axes[0].legend(fontsize=6)
+    _legend(axes)
     return figure
 
 
@@ -163,7 +163,7 @@ def draw_signal(results: Results) -> Figure:
     axes[0].plot([p["signal"] for p in points], majority, "k:", lw=1)
     axes[0].set_ylabel("accuracy (dotted: majority class)", fontsize=7)
     axes[1].set_ylabel("accuracy of both stains minus the arm's", fontsize=7)
-    axes[0].legend(fontsize=6)
+    _legend(axes)
     return figure
 
 
@@ -180,6 +180,14 @@ def _curves(axis: Any, rows: list[Any], group: str, x: str, y: str) -> None:
         (line,) = axis.plot(where, value, "o-", ms=3, lw=1.2, label=name)
         axis.fill_between(where, low, high, color=line.get_color(), alpha=0.12)
     axis.tick_params(labelsize=7)
+
+
+def _legend(axes: list[Any]) -> None:
+    """Explain the curves in the first panel that has some."""
+    for axis in axes:
+        if axis.get_legend_handles_labels()[0]:
+            axis.legend(fontsize=6)
+            return
 
 
 def _main(scores: Mapping[str, Any]) -> dict[str, Any]:

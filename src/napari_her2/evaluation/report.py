@@ -92,7 +92,8 @@ def report(
     for stage, title in _TITLES.items():
         if stage.value not in results:
             continue
-        lines += [f"## {title}", ""]
+        source = results[stage.value]["data"]["source"]
+        lines += [f"## {title}", "", f"Data: {source}.", ""]
         for table in tables.values():
             if _STAGE_OF.get(table.name) == stage and (long or table.name not in _LONG):
                 lines += [table.markdown(), ""]

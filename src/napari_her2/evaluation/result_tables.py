@@ -35,11 +35,11 @@ def note(results: Results, stage: str) -> str:
     return (
         f"N = {data['n_regions']} regions of {data['region_px']} px on "
         f"{data['n_slides']} slides; always saying {data['majority_class']!r} would be "
-        f"right in {data['majority_accuracy']:.3f}. {data['source']}. Split: "
-        f"{data['split']}; {data['seeds']}. Bundle {bundle['name']} "
-        f"{bundle['version']}, sha256 {bundle['sha256'][:16]}, training seed "
-        f"{bundle['training_seed']}. Intervals: 95 %, bootstrap over slides unless "
-        "said otherwise. Measured by this project, nothing quoted."
+        f"right in {data['majority_accuracy']:.3f}. Split: {data['split']}; "
+        f"{data['seeds']}. Bundle {bundle['name']} {bundle['version']}, sha256 "
+        f"{bundle['sha256'][:16]}, training seed {bundle['training_seed']}. "
+        "Intervals: 95 %, bootstrap over slides unless said otherwise. Measured by "
+        "this project, nothing quoted."
     )
 
 

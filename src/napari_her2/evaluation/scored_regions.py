@@ -30,6 +30,14 @@ FAKE_ALONE = "reconstructed IHC alone"
 _RECONSTRUCTED = {Stain.HE: Arm.HE_RECONSTRUCTED, Stain.IHC: Arm.IHC_RECONSTRUCTED}
 _ALONE = {Stain.HE: Arm.HE, Stain.IHC: Arm.IHC}
 
+_ORDER = (
+    Arm.BOTH.value,
+    Arm.HE_RECONSTRUCTED.value,
+    Arm.IHC_RECONSTRUCTED.value,
+    Arm.HE.value,
+    Arm.IHC.value,
+)
+
 
 def other(stain: Stain) -> Stain:
     """Return the other stain."""
@@ -167,7 +175,9 @@ def score_regions(
         for stain, core in cores.items():
             distance[stain][region] = arms.distance(stain, core)
         yield EvaluationProgress("arms", region + 1, n)
-    result.logits = {name: np.stack(values) for name, values in rows.items()}
+    names = [name for name in _ORDER if name in rows]
+    names += [name for name in rows if name not in names]
+    result.logits = {name: np.stack(rows[name]) for name in names}
     result.gate = {stain.value: values for stain, values in gate.items()}
     result.distance = {stain.value: values for stain, values in distance.items()}
 

@@ -106,27 +106,19 @@ def measure_translation(
 
 
 def colour_makers(regions: Regions) -> dict[str, Maker]:
-    """Return the methods that learn nothing but the colours of other slides."""
-    slides = regions.slides
-    by_slide = {
-        int(slide): reduce(
-            add,
-            (
-                ColourSums.of(regions.core(Stain.IHC, int(region)))
-                for region in np.flatnonzero(slides == slide)
-            ),
-        )
-        for slide in np.unique(slides)
-    }
+    """Return the methods that learn nothing but the mean colours of real IHC.
 
-    def others(region: int) -> ColourSums:
-        own = int(slides[region])
-        return reduce(add, (sums for slide, sums in by_slide.items() if slide != own))
-
+    One target for all regions: leaving out a region's own slide would make the
+    flat colour anti-correlate with the truth.
+    """
+    target = reduce(
+        add,
+        (ColourSums.of(regions.core(Stain.IHC, k)) for k in range(len(regions))),
+    )
     return {
         HE_COPIED: lambda _, he: he,
-        COLOUR_TRANSFER: lambda region, he: transfer_colour(he, others(region)),
-        FLAT_COLOUR: lambda region, he: flat_colour(he.shape, others(region)),
+        COLOUR_TRANSFER: lambda _, he: transfer_colour(he, target),
+        FLAT_COLOUR: lambda _, he: flat_colour(he.shape, target),
     }
 
 

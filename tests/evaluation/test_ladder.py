@@ -1,0 +1,76 @@
+import numpy as np
+import pytest
+
+from napari_her2.core.score import Stain
+from napari_her2.evaluation.arms import NetworkArms
+from napari_her2.evaluation.comparisons import Comparison
+from napari_her2.evaluation.ladder import (
+    BOTH,
+    CLEAN_ALONE,
+    CORRUPTED_ALONE,
+    Ladder,
+    climb,
+    ladder_scores,
+)
+
+
+@pytest.fixture(scope="module")
+def ladder(regions, network):
+    import torch
+
+    def brown(he, ihc):
+        """Calls by how dark the IHC is: a comparison that is right when clean."""
+        dark = 1 - ihc.mean((1, 2, 3))
+        levels = torch.tensor([1 - (225 - 29.3 * k) / 255 for k in range(6)])
+        return -((dark[:, None] - levels) ** 2) * 1e4
+
+    only_ihc = Comparison("browns", frozenset({Stain.IHC}), _given_none(brown))
+    arms = NetworkArms(network, torch.device("cpu"), [only_ihc])
+    part = regions.first_of_slides(4)
+    made = Ladder()
+    assert len(list(climb(part, arms, made))) == len(part)
+    return made, part
+
+
+def _given_none(score):
+    def checked(he, ihc):
+        assert he is None  # a comparison gets the stains it asked for and no more
+        return score(he, ihc)
+
+    return checked
+
+
+def test_there_is_a_row_per_stain_corruption_level_and_arm(ladder, classes):
+    made, part = ladder
+    rows = ladder_scores(made, part.labels, part.slides, classes)
+    assert len(rows) == 2 * 3 * 6 * 3 + 3 * 6
+    assert {row["arm"] for row in rows} == {
+        BOTH,
+        CLEAN_ALONE,
+        CORRUPTED_ALONE,
+        "browns",
+    }
+    assert all(row["cam_minus"] == [0, 0, 0] for row in rows if row["arm"] == BOTH)
+    browns = {
+        (row["corruption"], row["level"]): row["accuracy"][0]
+        for row in rows
+        if row["arm"] == "browns"
+    }
+    assert browns["blur", 0] == browns["wrong section", 0] == 1
+    assert browns["wrong section", 5] < 1
+
+
+def test_the_other_stain_does_not_change(ladder):
+    made, _ = ladder
+    clean = {
+        key: logits for key, logits in made.logits.items() if key[3] == CLEAN_ALONE
+    }
+    for (stain, _, _, _), logits in clean.items():
+        assert np.array_equal(logits, made.logits[stain, "blur", 0, CLEAN_ALONE])
+
+
+def test_level_nought_is_the_image_itself(ladder):
+    made, _ = ladder
+    assert np.array_equal(
+        made.logits["he", "blur", 0, BOTH], made.logits["ihc", "blur", 0, BOTH]
+    )
