@@ -20,6 +20,8 @@ SCHEMA = "napari-her2/bundle/2"
 INTENDED_USE = "research use only"
 NO_TUMOUR = "no invasive tumour"
 """The class of a tile that holds no invasive tumour and takes part in no score."""
+ZERO_OR_ULTRALOW = "0 or 0+, not separated"
+"""The lowest class of data sets whose labels know no 0+, such as BCI."""
 
 _NEXT_STEP = "Choose another bundle, or write this one again with the training command."
 
@@ -140,7 +142,7 @@ def _nonsense(card: Card) -> str | None:
         return f"inputs {card.inputs} are not he, ihc or both."
     if len(set(card.classes)) != len(card.classes) or len(card.classes) < 2:
         return "the classes are not at least two different names."
-    known = {NO_TUMOUR, *(score.value for score in Score)}
+    known = {NO_TUMOUR, ZERO_OR_ULTRALOW, *(score.value for score in Score)}
     if strange := [name for name in card.classes if name not in known]:
         return f"the class {strange[0]!r} is neither a HER2 score nor {NO_TUMOUR!r}."
     if card.intended_use != INTENDED_USE:

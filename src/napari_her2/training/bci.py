@@ -12,6 +12,7 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
+from napari_her2.models.card import ZERO_OR_ULTRALOW
 from napari_her2.training.pairs import (
     ImagePair,
     PairListing,
@@ -24,7 +25,6 @@ from napari_her2.training.pairs import (
 RELEASE_PAIRS = 4873
 """Pairs of the release: 3,896 to train and 977 to test (the paper says 4,870)."""
 
-ZERO_OR_ULTRALOW = "0 or 0+, not separated"
 CLASSES = (ZERO_OR_ULTRALOW, "1+", "2+", "3+")
 _SPLITS = ("train", "test")
 _NAME = re.compile(r"([0-9]{5})_(train|test)_(0|1\+|2\+|3\+)\.png", re.ASCII)

@@ -12,7 +12,7 @@ import csv
 from pathlib import Path
 
 from napari_her2.core.errors import UsageError
-from napari_her2.training.bci import ZERO_OR_ULTRALOW
+from napari_her2.models.card import ZERO_OR_ULTRALOW
 from napari_her2.training.pairs import (
     IMAGE_SUFFIXES,
     ImagePair,

@@ -45,7 +45,7 @@ def checked_pairs(
     UsageError
         If fewer than two pairs are left.
     """
-    state = _state(listing, core_px)
+    state = listing_digest(listing, core_px)
     reasons = _recorded(record, state)
     if reasons is None:
         reasons = {}
@@ -87,7 +87,7 @@ def _key(pair: ImagePair) -> str:
     return f"{pair.he.parent.name}/{pair.name}"
 
 
-def _state(listing: PairListing, core_px: int) -> str:
+def listing_digest(listing: PairListing, core_px: int) -> str:
     """Return a digest that changes when a file does."""
     digest = hashlib.sha256(str(core_px).encode())
     for pair in listing.pairs:
