@@ -69,7 +69,7 @@ class SelectorStage:
         self.n_steps = config.selector_steps
         torch.manual_seed(config.seed)
         self.selector = StainSelector(config.network.selector_width)
-        self.selector.to(training_device(), memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self.selector.to(training_device())
         for module in self.selector.modules():
             if isinstance(module, nn.BatchNorm2d):
                 module.momentum = _BATCHNORM_MOMENTUM
