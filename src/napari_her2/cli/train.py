@@ -76,7 +76,7 @@ def _quietly(run: Any) -> tuple[Any, ...]:
 
 def _parameters() -> list[inspect.Parameter]:
     """Return the options, with one per number in the configuration."""
-    options = {
+    options: dict[str, tuple[Any, Any, Any]] = {
         "out": (Path | None, None, typer.Option(help="Folder of the run.")),
         "stage": (
             Literal["a", "b", "c", "all"],

@@ -35,7 +35,8 @@ def _mapping(loader: _Loader, node: yaml.MappingNode) -> dict[Any, Any]:
     for key in keys:
         if keys.count(key) > 1:
             raise yaml.YAMLError(f"the key {key} stands in it twice")
-    return loader.construct_mapping(node)
+    values: dict[Any, Any] = loader.construct_mapping(node)
+    return values
 
 
 _Loader.add_constructor(yaml.resolver.BaseResolver.DEFAULT_MAPPING_TAG, _mapping)

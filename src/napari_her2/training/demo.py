@@ -29,7 +29,7 @@ from napari_her2.training.progress import TrainProgress, TrainStage
 from napari_her2.training.scoring import confusion_of, confusion_scores
 from napari_her2.training.selector_stage import SelectorStage
 from napari_her2.training.steps import Stage, run_steps
-from napari_her2.training.tiles import CLASSES, TileCache, TileSource
+from napari_her2.training.tiles import CLASSES, TileCache, Tiles, TileSource
 from napari_her2.training.virtual import VirtualTiles
 
 VERSION = "2.0"
@@ -243,7 +243,7 @@ def _all(cache: TileCache) -> NDArray[np.intp]:
 
 def attention_scale(
     classifier: Her2Classifier,
-    tiles: TileCache,
+    tiles: Tiles,
     learned: NDArray[np.intp],
     config: TrainingConfig,
 ) -> float:

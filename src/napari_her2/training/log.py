@@ -79,5 +79,5 @@ def _board(folder: Path, resumed_at: int) -> Any | None:
         from torch.utils.tensorboard import SummaryWriter
     except ImportError:
         return None
-    writer: Any = SummaryWriter(str(folder), purge_step=resumed_at + 1)  # type: ignore[no-untyped-call]
+    writer: Any = SummaryWriter(str(folder), purge_step=resumed_at + 1)
     return writer

@@ -173,7 +173,9 @@ class StagedRun:
 
     def _scored(self, rows: NDArray[np.intp]) -> NDArray[np.intp]:
         """Return the tiles of a part that have a label."""
-        return rows[np.asarray(self.data.tiles.labels)[rows, 0] != NO_LABEL]
+        has_label = np.asarray(self.data.tiles.labels)[rows, 0] != NO_LABEL
+        scored: NDArray[np.intp] = rows[has_label]
+        return scored
 
     def _score(self, network: Her2Network) -> Any:
         """Yield progress over the test part; return the scores of every arm."""

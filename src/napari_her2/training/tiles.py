@@ -33,29 +33,40 @@ N_PATTERNS = 5
 
 
 class Tiles(Protocol):
-    """Paired tiles with labels, whatever they come from.
+    """Paired tiles with labels, whatever they come from."""
 
-    Attributes
-    ----------
-    he, ihc
-        uint8, item i is (t, t, 3).
-    labels
-        (n, 5), indices of ``classes``: the core and its four quarters.
-    slides
-        (n,), the slide or patient each tile comes from.
-    cells
-        uint8, item i is (g, g, 5), see :class:`TrainingTile`; None where cells
-        are not known, as in every public data set.
-    classes
-        Names of the classes.
-    """
+    @property
+    def he(self) -> Any:
+        """The H&E: item i is uint8 (t, t, 3)."""
+        ...
 
-    he: Any
-    ihc: Any
-    labels: NDArray[np.integer[Any]]
-    slides: NDArray[np.integer[Any]]
-    cells: Any | None
-    classes: tuple[str, ...]
+    @property
+    def ihc(self) -> Any:
+        """The IHC: item i is uint8 (t, t, 3)."""
+        ...
+
+    @property
+    def labels(self) -> NDArray[np.integer[Any]]:
+        """(n, 5), indices of ``classes``: the core and its four quarters."""
+        ...
+
+    @property
+    def slides(self) -> NDArray[np.integer[Any]]:
+        """(n,), the slide or patient each tile comes from."""
+        ...
+
+    @property
+    def cells(self) -> Any | None:
+        """Item i is uint8 (g, g, 5), see :class:`TrainingTile`.
+
+        None where cells are not known, as in every public data set.
+        """
+        ...
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """Names of the classes."""
+        ...
 
     def __len__(self) -> int:
         """Return the number of tiles."""
