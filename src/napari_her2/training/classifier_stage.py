@@ -247,7 +247,7 @@ class ClassifierStage:
             for features, there in zip(result.specific, present, strict=True)
         ]
         return (
-            shared_alignment(shared) if both.any() else zero,
+            shared_alignment(shared, self.config.alignment) if both.any() else zero,
             domain_classification(domain),
         )
 

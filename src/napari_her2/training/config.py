@@ -8,6 +8,7 @@ from typing import Literal
 
 from napari_her2.models.config import DEMO, NetworkConfig
 
+Alignment = Literal["l1", "mse", "kl", "mmd"]
 SplitKind = Literal["slides", "published", "pseudo_slides"]
 
 
@@ -63,6 +64,8 @@ class TrainingConfig:
         Share of stage B's first steps in which no stain is dropped.
     shared_weight, domain_weight
         Weights of ShaSpec's DAO and DCO losses.
+    alignment
+        How DAO measures the distance of shared features: l1, mse, kl or mmd.
     validation_share, test_share
         Parts of an image data set to watch and to score, as shares of its pairs.
     split
@@ -129,6 +132,7 @@ class TrainingConfig:
     all_stains_share: float = 0.4
     shared_weight: float = 0.1
     domain_weight: float = 0.02
+    alignment: Alignment = "l1"
     validation_share: float = 0.1
     test_share: float = 0.1
     split: SplitKind = "slides"
