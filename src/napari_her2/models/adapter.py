@@ -52,8 +52,9 @@ class MissingModalityAdapter(nn.Module):
         """Return what is added to tokens (B, T, D); ``patterns`` (B,) integers."""
         hidden = self.down(tokens)
         acts = self.acting[patterns][:, :, None, None]
-        change: Tensor = acts[:, 0] * self.up_he_missing(hidden)
-        return change + acts[:, 1] * self.up_ihc_missing(hidden)
+        by_he: Tensor = acts[:, 0] * self.up_he_missing(hidden)
+        by_ihc: Tensor = acts[:, 1] * self.up_ihc_missing(hidden)
+        return by_he + by_ihc
 
 
 class TokenClassifier(nn.Module):
