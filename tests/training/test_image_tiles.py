@@ -1,11 +1,14 @@
+import shutil
+
 import numpy as np
 import pytest
 from tests.training.image_folders import bci_folder, picture, write
 
-from napari_her2.core.errors import UsageError
+from napari_her2.core.errors import StorageError, UsageError
 from napari_her2.training.bci import CLASSES, list_bci
 from napari_her2.training.folder_pairs import list_folder_pairs
 from napari_her2.training.image_tiles import PairTiles, require_scores
+from napari_her2.training.unpacked import unpack
 
 
 @pytest.fixture
@@ -65,3 +68,27 @@ def test_pairs_of_a_slide_share_a_number(tmp_path):
         require_scores(tiles, np.array([1, 3]), 2)
     with pytest.raises(UsageError, match="2 classes"):
         require_scores(tiles, tiles.labelled, 4)
+
+
+def test_unpacked_tiles_are_the_same_and_made_once(tiles, tmp_path):
+    expected = [tiles.he[5], tiles.ihc[7, 3:40, 60:]]
+    folder = tmp_path / "arrays"
+    assert [p.step for p in unpack(tiles, folder, 0.0)] == []
+    assert not folder.exists()
+    assert [p.step for p in unpack(tiles, folder, 1.0)] == [24]
+    assert isinstance(tiles.he, np.memmap)
+    assert np.array_equal(tiles.he[5], expected[0])
+    assert np.array_equal(tiles.ihc[7, 3:40, 60:], expected[1])
+    again = PairTiles(tiles.listing, 64, 20)
+    assert list(unpack(again, folder, 1.0)) == []
+    assert np.array_equal(again.he[5], expected[0])
+
+
+def test_tiles_stay_packed_where_the_disk_has_no_room(tiles, tmp_path, monkeypatch):
+    usage = shutil._ntuple_diskusage(10, 9, 1)
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: usage)
+    assert list(unpack(tiles, tmp_path / "arrays", 1.0)) == []
+    assert not isinstance(tiles.he, np.memmap)
+    (tmp_path / "file").write_text("")
+    with pytest.raises(StorageError, match="cannot be written"):
+        list(unpack(tiles, tmp_path / "file" / "arrays", 1.0))

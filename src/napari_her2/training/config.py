@@ -73,6 +73,9 @@ class TrainingConfig:
         together (a pair of unknown slide stands alone), ``published`` keeps the
         test set of the data set's authors, ``pseudo_slides`` keeps pairs together
         that look as if they were cut from one slide.
+    unpacked_gib
+        Largest unpacked copy of an image data set to keep in the folder of the
+        run, in GiB; a larger one is decoded image by image in every step.
     generator_epochs, classifier_epochs, joint_epochs
         Times that an image data set is seen in a stage, instead of the number
         of steps: one crop of each image. None keeps the steps. Stage A's rate
@@ -136,6 +139,7 @@ class TrainingConfig:
     validation_share: float = 0.1
     test_share: float = 0.1
     split: SplitKind = "slides"
+    unpacked_gib: float = 0.0
     generator_epochs: float | None = None
     classifier_epochs: float | None = None
     joint_epochs: float | None = None

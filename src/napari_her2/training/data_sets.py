@@ -23,6 +23,7 @@ from napari_her2.training.pairs import PairListing
 from napari_her2.training.progress import TrainProgress
 from napari_her2.training.splits import Split, grouped_split, published_split
 from napari_her2.training.tiles import Tiles
+from napari_her2.training.unpacked import unpack
 
 VIRTUAL = "virtual"
 KINDS: dict[str, Callable[[Path], PairListing]] = {
@@ -107,12 +108,13 @@ def open_data(
         If too few pairs can be read, or the split is not possible.
     """
     checked = yield from checked_pairs(listing, config.core_px, out / "pairs.json")
+    digest = listing_digest(checked, config.core_px)[:12]
     tiles = PairTiles(checked, config.core_px, config.halo_px)
+    yield from unpack(tiles, out / "tiles" / digest, config.unpacked_gib)
     labels = tiles.labels[:, 0].astype(int)
     groups, features = tiles.slides, None
     knows_labels = len(np.unique(labels[labels >= 0])) > 1
     if not tiles.knows_slides and knows_labels:
-        digest = listing_digest(checked, config.core_px)[:12]
         features = yield from embedded(
             tiles, config.halo_px, out / f"features-{digest}.npy", encoder()
         )

@@ -64,8 +64,8 @@ class PairTiles:
         self.knows_slides = all(pair.slide for pair in listing.pairs)
         self.splits = np.array([pair.split or "" for pair in listing.pairs])
         read = lru_cache(_KEPT_PAIRS)(ImagePair.read)
-        self.he = _Images(listing.pairs, Stain.HE, read, core_px, halo_px)
-        self.ihc = _Images(listing.pairs, Stain.IHC, read, core_px, halo_px)
+        self.he: Any = _Images(listing.pairs, Stain.HE, read, core_px, halo_px)
+        self.ihc: Any = _Images(listing.pairs, Stain.IHC, read, core_px, halo_px)
 
     def __len__(self) -> int:
         return len(self.listing.pairs)
