@@ -8,6 +8,7 @@ from napari_her2.cli.bundle import bundle
 from napari_her2.cli.evaluate import evaluate
 from napari_her2.cli.export import export
 from napari_her2.cli.models import models
+from napari_her2.cli.parity import parity
 from napari_her2.cli.phantom import phantom
 from napari_her2.cli.run import run
 from napari_her2.cli.synthesize import synthesize
@@ -30,5 +31,6 @@ commands.command()(export)
 commands.command()(phantom)
 commands.command()(train)
 commands.command()(evaluate)
+bundle.command()(parity)
 commands.add_typer(bundle, name="bundle")
 commands.add_typer(models, name="models")
