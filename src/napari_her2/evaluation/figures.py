@@ -10,6 +10,8 @@ import numpy as np
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
+from napari_her2.evaluation.comparisons import HE_ONLY
+
 Results = Mapping[str, Any]
 
 _DPI = 110
@@ -20,6 +22,10 @@ _MAIN_ARMS = (
     "H&E alone",
     "IHC alone",
 )
+_COLOURS = {name: f"C{k}" for k, name in enumerate(_MAIN_ARMS)}
+"""An arm has the same colour in every panel."""
+
+_IN_SIGNAL_FIGURE = (*_MAIN_ARMS, HE_ONLY)
 
 
 def draw_figures(results: Results, folder: Path) -> list[Path]:
@@ -156,6 +162,7 @@ def draw_signal(results: Results) -> Figure:
             {"arm": arm, "signal": point["signal"], "value": value}
             for point in points
             for arm, value in point[key].items()
+            if arm in _IN_SIGNAL_FIGURE
         ]
         _curves(axis, rows, "arm", "signal", "value")
         axis.set_xlabel("morphology signal", fontsize=7)
@@ -168,7 +175,8 @@ def draw_signal(results: Results) -> Figure:
 
 
 def _curves(axis: Any, rows: list[Any], group: str, x: str, y: str) -> None:
-    for name in dict.fromkeys(row[group] for row in rows):
+    names = list(dict.fromkeys(row[group] for row in rows))
+    for name in names:
         mine = [row for row in rows if row[group] == name and row[y][0] is not None]
         if not mine:
             continue
@@ -177,7 +185,8 @@ def _curves(axis: Any, rows: list[Any], group: str, x: str, y: str) -> None:
             [np.nan if row[y][k] is None else row[y][k] for row in mine]
             for k in range(3)
         )
-        (line,) = axis.plot(where, value, "o-", ms=3, lw=1.2, label=name)
+        colour = _COLOURS.get(name, f"C{5 + names.index(name) % 5}")
+        (line,) = axis.plot(where, value, "o-", ms=3, lw=1.2, label=name, color=colour)
         axis.fill_between(where, low, high, color=line.get_color(), alpha=0.12)
     axis.tick_params(labelsize=7)
 

@@ -2,7 +2,7 @@
 
 A data set of four classes does not separate 0 from 0+; a bundle may know a class
 "no invasive tumour" that the data set lacks. What either does not separate is
-added up, and the classes that are left are the same for both.
+added up under the name 0; the classes that are left are the same for both.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from scipy.special import softmax
 from napari_her2.core.errors import UsageError
 from napari_her2.core.score import Score
 from napari_her2.evaluation.intervals import Floats
-from napari_her2.models.card import NO_TUMOUR
+from napari_her2.models.card import NO_TUMOUR, ZERO_OR_ULTRALOW
 
 _ORDER = (NO_TUMOUR, *(score.value for score in Score))
 
@@ -70,9 +70,9 @@ def share_classes(bundle: Sequence[str], data: Sequence[str]) -> SharedClasses:
     >>> shared.names, shared.of_bundle
     (('0', '1+'), (0, 0, 1))
     """
-    merged = {Score.ULTRALOW.value: Score.ZERO.value}
-    if Score.ULTRALOW.value in bundle and Score.ULTRALOW.value in data:
-        merged = {}
+    merged = {ZERO_OR_ULTRALOW: Score.ZERO.value}
+    if Score.ULTRALOW.value not in bundle or Score.ULTRALOW.value not in data:
+        merged[Score.ULTRALOW.value] = Score.ZERO.value
     known = {merged.get(name, name) for name in (*bundle, *data)}
     names = tuple(name for name in _ORDER if name in known)
     strange = [name for name in (*bundle, *data) if merged.get(name, name) not in names]

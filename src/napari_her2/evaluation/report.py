@@ -46,6 +46,7 @@ _STAGE_OF = {
     "unfamiliar": Stage.ARMS,
     "translation": Stage.TRANSLATION,
     "translation_advantage": Stage.TRANSLATION,
+    "features": Stage.TRANSLATION,
     "ladder": Stage.LADDER,
     "shift": Stage.SHIFT,
     "signal": Stage.SIGNAL,

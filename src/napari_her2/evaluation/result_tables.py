@@ -13,8 +13,16 @@ Results = Mapping[str, Any]
 def result_tables(results: Results) -> list[Table]:
     """Return all tables of the stages that were run."""
     makers = {
-        "arms": (_arms, _strata, _per_class, _directions, _subgroups, _gates),
-        "translation": (_translation, _advantage),
+        "arms": (
+            _arms,
+            _strata,
+            _per_class,
+            _directions,
+            _subgroups,
+            _gates,
+            _unfamiliar,
+        ),
+        "translation": (_translation, _advantage, _features),
         "ladder": (_ladder,),
         "shift": (_shift,),
         "signal": (_signal, _chance),
@@ -221,6 +229,29 @@ def _gates(results: Results) -> Table | None:
     )
 
 
+def _unfamiliar(results: Results) -> Table | None:
+    shares = results["arms"]["unfamiliar"]
+    if shares is None:
+        return None
+    names = {"he": "H&E", "ihc": "IHC", "either": "either stain"}
+    return Table(
+        "unfamiliar",
+        "Regions taken for unfamiliar (Wilson intervals; threshold at distance 1)",
+        ("stain", "n", "abstained", "median distance", "largest distance"),
+        tuple(
+            (
+                names[stain],
+                row["n_regions"],
+                row["abstained"],
+                row["median_distance"],
+                row["largest_distance"],
+            )
+            for stain, row in shares.items()
+        ),
+        note(results, "arms"),
+    )
+
+
 def _translation(results: Results) -> Table:
     rows = [
         (
@@ -273,6 +304,33 @@ def _advantage(results: Results) -> Table:
         ("against", "truth", "DAB Pearson", "positive IoU"),
         tuple(rows),
         note(results, "translation"),
+    )
+
+
+def _features(results: Results) -> Table | None:
+    found = results["translation"]["features"]
+    if not found:
+        return None
+    first = next(iter(found.values()))
+    return Table(
+        "features",
+        "Distances between sets of images (KID not multiplied by 1,000; MRA depends "
+        "on the number of images)",
+        ("method", "n", "FID", "KID", "MRA top 1", "MRA top 3", "MRA by chance"),
+        tuple(
+            (
+                name,
+                row["n_images"],
+                row["fid"],
+                row["kid"],
+                row["mra_top_1"],
+                row["mra_top_3"],
+                row["mra_chance"],
+            )
+            for name, row in found.items()
+        ),
+        f"Extractor: {first['extractor']}. {first['fid_warning']}. "
+        + note(results, "translation"),
     )
 
 

@@ -28,19 +28,18 @@ def draw_samples(regions: Regions, fakes: ImageStore, path: Path) -> Path:
     figure = Figure((7.5, 2.5 * len(rows)), layout="constrained")
     axes = figure.subplots(len(rows), 3, squeeze=False)
     titles = ("H&E", "real IHC (neighbouring section)", "reconstructed IHC")
+    for axis, title in zip(axes[0], titles, strict=True):
+        axis.set_title(title, fontsize=8)
     for line, region in zip(axes, rows, strict=True):
         images = (
             regions.core(Stain.HE, region),
             regions.core(Stain.IHC, region),
             fakes[region],
         )
-        for axis, image, title in zip(line, images, titles, strict=True):
-            part = image[:_SHOWN_PX, :_SHOWN_PX]
-            axis.imshow(part)
+        for axis, image in zip(line, images, strict=True):
+            axis.imshow(image[:_SHOWN_PX, :_SHOWN_PX])
             axis.set_xticks([])
             axis.set_yticks([])
-            if line is axes[0]:
-                axis.set_title(title, fontsize=8)
         line[0].set_ylabel(regions.classes[int(regions.labels[region])], fontsize=8)
         line[2].text(
             0.02, 0.97, "SYNTHETIC", transform=line[2].transAxes, va="top",

@@ -16,6 +16,7 @@ from napari_her2.evaluation.calibrated import (
     calibration_results,
 )
 from napari_her2.evaluation.comparisons import HE_ONLY, load_plain_generator
+from napari_her2.evaluation.feature_extractor import FeatureExtractor, feature_scores
 from napari_her2.evaluation.gate_scores import gate_scores, unfamiliar_shares
 from napari_her2.evaluation.honesty import chance_test
 from napari_her2.evaluation.intervals import Floats
@@ -79,20 +80,28 @@ def measure_reconstruction(space: Workspace) -> StageRun:
     """Compare reconstructed with real IHC, beside what it must beat."""
     part = space.regions.first_of_slides(space.settings.translation_regions)
     makers: dict[str, Maker] = {CM_GAN: lambda region, _: space.fake_ihc(part, region)}
-    if (weights := space.plain_weights()) is not None:
+    if (plain_weights := space.plain_weights()) is not None:
         arms = space.arms
-        plain = load_plain_generator(weights, arms.network.config, arms.device)
+        plain = load_plain_generator(plain_weights, arms.network.config, arms.device)
         makers[PLAIN_GAN] = lambda region, _: arms.translate(
             plain, part.tile(Stain.HE, region)
         )
     makers |= colour_makers(part)
     measured = Translated()
-    yield from measure_translation(part, space.arms, makers, measured)
+    weights = space.settings.extractor
+    extractor = FeatureExtractor(weights, space.arms.device) if weights else None
+    yield from measure_translation(part, space.arms, makers, measured, extractor)
     measured.save(space.settings.out / "arrays" / "translation.npz")
     truth, slides = space.truth(part)
     seed, classes = space.settings.seed, space.classes
+    features = measured.features
     return {
         "data": part.facts(),
+        "features": {
+            name: feature_scores(features["real"], features[name], extractor.sha256)
+            for name in makers
+            if extractor is not None
+        },
         "methods": translation_scores(measured, truth, slides, classes, seed=seed),
         "cm_gan_minus": better_than(
             measured, CM_GAN, truth, slides, classes, seed=seed
@@ -153,6 +162,7 @@ def _point(space: Workspace, part: Regions, scored: ScoredRegions) -> Results:
     truth, slides = space.truth(part)
     seed, classes = space.settings.seed, space.classes
     said = calibrated_probabilities(scored, classes, space.calibration)
+    tumour = bool(np.isin(truth, classes.strata_columns).any())
     return {
         "n_regions": len(part),
         "n_slides": part.n_slides,
@@ -164,6 +174,7 @@ def _point(space: Workspace, part: Regions, scored: ScoredRegions) -> Results:
         "chance": {
             name: chance_test(each, truth, slides, classes, seed=seed).to_json()
             for name, each in said.items()
+            if tumour
         },
         "both_minus": _both_minus(said, truth, slides, seed),
         "reconstruction_adds": _added(said, truth, slides, seed),

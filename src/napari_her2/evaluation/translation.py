@@ -48,10 +48,13 @@ class Translated:
         (n, 6) by method, columns as in :data:`MEASURES`.
     logits
         (n, K) by method, the classifier on that IHC alone; ``real`` is the real one.
+    features
+        (n, d) by method and ``real``, where there is an extractor.
     """
 
     values: dict[str, Floats] = field(default_factory=dict)
     logits: dict[str, NDArray[np.float32]] = field(default_factory=dict)
+    features: dict[str, list[Floats]] = field(default_factory=dict)
 
     def save(self, path: Path) -> None:
         """Write all arrays to an ``.npz`` file."""
@@ -63,7 +66,11 @@ class Translated:
 
 
 def measure_translation(
-    regions: Regions, arms: NetworkArms, makers: Mapping[str, Maker], result: Translated
+    regions: Regions,
+    arms: NetworkArms,
+    makers: Mapping[str, Maker],
+    result: Translated,
+    extractor: Callable[[Image], Floats] | None = None,
 ) -> Iterator[EvaluationProgress]:
     """Make an IHC of every region by every method and measure it.
 
@@ -77,6 +84,8 @@ def measure_translation(
         Methods by name.
     result
         Filled in.
+    extractor
+        Gives the features (d,) of an image.
     """
     rows: dict[str, list[list[float]]] = {name: [] for name in makers}
     logits: dict[str, list[NDArray[np.float32]]] = {
@@ -87,6 +96,8 @@ def measure_translation(
         density = dab_density(real)
         shares = positive_shares(density)
         logits["real"].append(_score(arms, real))
+        if extractor is not None:
+            result.features.setdefault("real", []).append(extractor(real))
         for name, make in makers.items():
             fake = make(region, he)
             made = dab_density(fake)
@@ -100,6 +111,8 @@ def measure_translation(
                 ]
             )
             logits[name].append(_score(arms, fake))
+            if extractor is not None:
+                result.features.setdefault(name, []).append(extractor(fake))
         yield EvaluationProgress("translation", region + 1, len(regions))
     result.values = {name: np.array(values) for name, values in rows.items()}
     result.logits = {name: np.stack(values) for name, values in logits.items()}
