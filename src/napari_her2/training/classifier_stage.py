@@ -37,7 +37,7 @@ from napari_her2.training.losses import (
     shared_alignment,
 )
 from napari_her2.training.progress import TrainStage
-from napari_her2.training.steps import set_rate
+from napari_her2.training.steps import freeze_statistics, set_rate
 from napari_her2.training.tiles import CELL_GRID_PX, N_PATTERNS, Tiles
 
 POLY_POWER = 0.9
@@ -136,10 +136,12 @@ class ClassifierStage:
     def step(self, step: int, rng: Rng) -> dict[str, float]:
         """Update the classifier on one batch."""
         config = self.config
-        done = step / self.n_steps
-        set_rate(self._adam, config.classifier_rate * (1 - done) ** POLY_POWER)
-        batch = self._batch(rng, dropping=done >= config.all_stains_share)
+        set_rate(self._adam, config.classifier_rate * _falling(step, config))
+        warm = step >= config.all_stains_share * self.n_steps
+        batch = self._batch(rng, dropping=warm)
         self.classifier.train()
+        if step >= (1 - config.frozen_statistics_share) * self.n_steps:
+            freeze_statistics(self.classifier)
         loss, values = self._losses(batch)
         self._adam.zero_grad(set_to_none=True)
         loss.backward()
@@ -324,6 +326,18 @@ class ClassifierStage:
         rows, columns = (slice(i, i + crop // grid) for i in first)
         counts = turn.apply(np.asarray(self.tiles.cells[index][rows, columns]))
         return he, ihc, label_of(counts), _per_square(counts).transpose(2, 0, 1)
+
+
+def _falling(step: int, config: TrainingConfig) -> float:
+    """Return the factor of the learning rate: from 1 to 0, and again if it restarts."""
+    start, end = 0, config.classifier_steps
+    if 0 < config.classifier_restart < end:
+        if step < config.classifier_restart:
+            end = config.classifier_restart
+        else:
+            start = config.classifier_restart
+    falling: float = (1 - (step - start) / (end - start)) ** POLY_POWER
+    return falling
 
 
 def _per_square(counts: NDArray[np.uint8]) -> NDArray[np.float32]:

@@ -46,6 +46,9 @@ class TrainingConfig:
         Steps of the stain selector.
     classifier_steps, classifier_batch, classifier_rate, weight_decay
         Stage B, and AdamW's rate and decay.
+    classifier_restart, frozen_statistics_share
+        Step at which stage B's falling rate starts again (0: never), and the last
+        share of its steps with BatchNorm as at inference.
     classifier_crop_px
         Side of the crops of stage B; the head learns whole cores afterwards.
     cell_weight
@@ -119,7 +122,9 @@ class TrainingConfig:
     pyramid_weight: float = 25.0
     pyramid_scales: tuple[int, ...] = (0, 1)
     selector_steps: int = 150
-    classifier_steps: int = 2500
+    classifier_steps: int = 4500
+    classifier_restart: int = 2500
+    frozen_statistics_share: float = 0.2
     classifier_batch: int = 8
     classifier_rate: float = 1e-3
     weight_decay: float = 1e-4
@@ -132,7 +137,7 @@ class TrainingConfig:
     head_steps: int = 3000
     head_batch: int = 128
     head_rate: float = 2e-3
-    all_stains_share: float = 0.4
+    all_stains_share: float = 0.2222
     shared_weight: float = 0.1
     domain_weight: float = 0.02
     alignment: Alignment = "l1"
