@@ -10,7 +10,7 @@ from napari_her2.training.classifier_stage import ClassifierStage
 from napari_her2.training.generator_stage import GeneratorStage
 from napari_her2.training.head_stage import HeadStage
 from napari_her2.training.labels import label_of
-from napari_her2.training.pooling import PooledCores
+from napari_her2.training.pooling import PooledCores, pool_parts
 from napari_her2.training.progress import TrainStage
 from napari_her2.training.tiles import TileCache
 
@@ -161,9 +161,48 @@ def test_the_head_learns_from_pooled_cores(cache, tiny_config, tmp_path):
     # one channel per label says it in every arm and every way of pooling
     for number, label in enumerate(pooled.labels):
         pooled.values[number, ..., label] = 1
+    assert pooled.cells is None  # a map of 3 x 3 has no quarters
     head = HeadStage(pooled, replace(tiny_config, head_steps=80, head_rate=3e-2))
     first = head.step(0, np.random.default_rng(0))
     for step in range(1, 80):
         last = head.step(step, np.random.default_rng(step))
     assert last["cross_entropy"] < 0.5 * first["cross_entropy"]
     assert {f"validation_accuracy {arm.value}" for arm in Arm} < set(last)
+
+
+def test_quarters_of_a_core_make_up_the_core(tmp_path, tiny_config, wide):
+    config = replace(tiny_config, core_px=128)
+    tiles = TileCache(tmp_path / "tiles", wide)
+    list(tiles.fill(0))
+    pooled = PooledCores(
+        tmp_path / "pooled", tiles, np.arange(4), np.arange(4, 6), config
+    )
+    assert pooled.cells.sum((1, 2)).tolist() == [
+        cells[4:12, 4:12].sum() for cells in tiles.cells
+    ]
+    features = torch.rand(1, 8, 4, 4)
+    whole, *quarters = pool_parts(features)
+    assert torch.allclose(torch.stack(quarters)[:, 0].mean(0), whole[0])
+    assert torch.equal(torch.stack(quarters)[:, 1].amax(0), whole[1])
+
+
+def test_recombined_cores_are_labelled_by_their_cells(tmp_path, tiny_config, wide):
+    config = replace(tiny_config, core_px=128, recombined_share=1.0)
+    tiles = TileCache(tmp_path / "tiles", wide)
+    list(tiles.fill(0))
+    pooled = PooledCores(
+        tmp_path / "pooled", tiles, np.arange(4), np.arange(4, 6), config
+    )
+    for number in range(6):
+        pooled.values[number] = number
+    head = HeadStage(pooled, config)
+    for seed in range(10):
+        value, label = head._recombine(0, 0, np.random.default_rng(seed))
+        # slide 0 has cores 0 (no tumour) and 1 (every cell unstained)
+        assert 0 <= value[0].mean() <= 1
+        assert label == (1 if value[0].mean() > 0 else 0)
+
+
+@pytest.fixture
+def wide(sources):
+    return replace(sources["train_source"], n_slides=3, core_px=128)

@@ -61,6 +61,9 @@ class TrainingConfig:
     head_tiles, head_steps, head_batch, head_rate
         Stage B's end: attention and head alone on the pooled features of this
         many whole cores.
+    recombined_share
+        Share of those put together from quarters of a slide's cores, where cells
+        are known.
     modality_dropout
         Chance of each stain to be missing in a sample, never both.
     all_stains_share
@@ -137,6 +140,7 @@ class TrainingConfig:
     head_steps: int = 3000
     head_batch: int = 128
     head_rate: float = 2e-3
+    recombined_share: float = 0.75
     all_stains_share: float = 0.2222
     shared_weight: float = 0.1
     domain_weight: float = 0.02

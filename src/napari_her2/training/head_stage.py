@@ -20,8 +20,9 @@ from napari_her2.core.records import Arm
 from napari_her2.models.attention import ChannelAttention
 from napari_her2.models.head import DualPathHead
 from napari_her2.training.config import TrainingConfig
+from napari_her2.training.labels import label_of
 from napari_her2.training.losses import class_weights
-from napari_her2.training.pooling import FUSED, MASKED_MEAN, PooledCores
+from napari_her2.training.pooling import FUSED, MASKED_MEAN, QUARTERS, PooledCores
 from napari_her2.training.progress import TrainStage
 from napari_her2.training.steps import set_rate
 
@@ -83,8 +84,10 @@ class HeadStage:
         self.config, self.stage, self.arms = config, stage, pooled.arms
         self.n_steps = config.head_steps
         fusion = MASKED_MEAN if stage is TrainStage.HEAD_MASKED_MEAN else FUSED
-        self._values = torch.from_numpy(np.array(pooled.values[:, :, fusion]))
+        parts = torch.from_numpy(np.array(pooled.values[:, :, fusion]))
+        self._values, self._quarters = parts[:, :, 0], parts[:, :, 1:]
         self._labels = torch.from_numpy(pooled.labels)
+        self._cells, self._slides = pooled.cells, pooled.slides
         self._learned = np.flatnonzero(pooled.learned)
         self._watched = np.flatnonzero(~pooled.learned)
         torch.manual_seed(config.seed)
@@ -114,16 +117,43 @@ class HeadStage:
         """Update attention and head on one batch."""
         config = self.config
         set_rate(self._adam, config.head_rate * (1 - step / self.n_steps) ** 0.9)
-        rows = rng.choice(self._learned, config.head_batch)
-        arms = rng.choice(len(self.arms), config.head_batch, p=self._chances)
+        values, labels = self._batch(rng)
         self.head.train()
-        logits = self.head(self._values[rows, arms])
-        loss = functional.cross_entropy(logits, self._labels[rows], self._weights)
+        loss = functional.cross_entropy(self.head(values), labels, self._weights)
         self._adam.zero_grad(set_to_none=True)
         loss.backward()
         self._adam.step()
         watch = len(self._watched) and (step + 1) % config.validation_steps == 0
         return {"cross_entropy": loss.item(), **(self._validate() if watch else {})}
+
+    def _batch(self, rng: Rng) -> tuple[Tensor, Tensor]:
+        """Draw pooled cores (B, 3, C) and their labels (B,)."""
+        config = self.config
+        rows = rng.choice(self._learned, config.head_batch)
+        arms = rng.choice(len(self.arms), config.head_batch, p=self._chances)
+        values, labels = self._values[rows, arms], self._labels[rows]
+        if self._cells is None:
+            return values, labels
+        made = np.flatnonzero(rng.random(config.head_batch) < config.recombined_share)
+        values, labels = values.clone(), labels.clone()
+        for i in made:
+            values[i], labels[i] = self._recombine(int(rows[i]), int(arms[i]), rng)
+        return values, labels
+
+    def _recombine(self, row: int, arm: int, rng: Rng) -> tuple[Tensor, int]:
+        """Put four quarters of a slide's cores together to a core not seen before.
+
+        What the head sees of it and what its cells say is exact, except for peaks
+        across the seams.
+        """
+        assert self._cells is not None  # noqa: S101 - asked by the caller
+        same = np.flatnonzero(self._slides == self._slides[row])
+        same = same[np.isin(same, self._learned)]
+        drawn = rng.choice(QUARTERS * len(same), QUARTERS, replace=False)
+        rows, quarters = same[drawn // QUARTERS], drawn % QUARTERS
+        mean, strongest, peaks = self._quarters[rows, arm, quarters].unbind(1)
+        label = label_of(self._cells[rows, quarters])
+        return torch.stack([mean.mean(0), strongest.amax(0), peaks.mean(0)]), label
 
     def logits(self, rows: Tensor, arm: Arm) -> Tensor:
         """Return logits (n, K) of pooled cores by their number, in one arm."""

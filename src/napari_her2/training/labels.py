@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -13,8 +15,8 @@ MIN_CELLS = 10
 """An area with fewer invasive cells holds too few to score: "no invasive tumour"."""
 
 
-def label_of(counts: NDArray[np.uint8]) -> int:
-    """Return the class of an area by the guideline, from counts (h, w, 5)."""
+def label_of(counts: NDArray[np.integer[Any]]) -> int:
+    """Return the class of an area by the guideline, from counts (..., 5)."""
     patterns = counts.reshape(-1, N_PATTERNS).sum(0, dtype=np.int64)
     if patterns.sum() < MIN_CELLS:
         return 0

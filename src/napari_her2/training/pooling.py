@@ -20,17 +20,20 @@ from torch.nn import functional
 from napari_her2.core.records import Arm
 from napari_her2.core.score import Stain
 from napari_her2.models.classifier import Her2Classifier, StainFeatures
+from napari_her2.models.encoders import STRIDE
 from napari_her2.models.generator import Generator
 from napari_her2.models.network import to_uint8
 from napari_her2.training.augment import to_tensor, vary_he, vary_ihc
 from napari_her2.training.config import TrainingConfig
 from napari_her2.training.device import mixed_precision, training_device
 from napari_her2.training.progress import TrainProgress, TrainStage
-from napari_her2.training.tiles import Tiles
+from napari_her2.training.tiles import CELL_GRID_PX, N_PATTERNS, Tiles
 
 ARMS = tuple(Arm)
 FUSED, MASKED_MEAN = 0, 1
-"""Second axis of the values: the learned fusion, or the mean of the maps there."""
+"""Third axis of the values: the learned fusion, or the mean of the maps there."""
+
+QUARTERS = 4
 
 
 class PooledCores:
@@ -39,11 +42,14 @@ class PooledCores:
     Attributes
     ----------
     values
-        float32 (n, arms, 2, 3, C): arms; fusion; mean, maximum and mean of peaks.
-    rows
-        int (n,), the tiles.
+        float32 (n, arms, 2, 5, 3, C): arms; fusion; the whole core and its four
+        quarters, row by row; mean, maximum and mean of peaks.
+    rows, slides
+        int (n,), the tiles and their slides.
     labels
         int64 (n,), their labels.
+    cells
+        int64 (n, 4, 5), cells by pattern in the quarters, None where not known.
     learned
         bool (n,), whether a tile is one to train on (its colours were varied).
     """
@@ -61,7 +67,10 @@ class PooledCores:
         self.rows = np.concatenate([learned, watched])
         self.learned = np.arange(len(self.rows)) < len(learned)
         self.labels = np.asarray(tiles.labels)[self.rows, 0].astype(np.int64)
-        shape = (len(self.rows), len(arms), 2, 3, config.network.feature_width)
+        self.slides = np.asarray(tiles.slides)[self.rows]
+        self.cells = self._cells()
+        width = config.network.feature_width
+        shape = (len(self.rows), len(arms), 2, 1 + QUARTERS, 3, width)
         folder.mkdir(parents=True, exist_ok=True)
         self._path = folder / "pooled.npy"
         self._done_path = folder / "done.npy"
@@ -75,6 +84,21 @@ class PooledCores:
             self._done = np.lib.format.open_memmap(
                 self._done_path, "w+", dtype=np.uint8, shape=(len(self.rows),)
             )
+
+    def _cells(self) -> NDArray[np.int64] | None:
+        side = self.config.core_px // STRIDE
+        if self.tiles.cells is None or side % 2:
+            return None
+        halo = self.config.halo_px // CELL_GRID_PX
+        half = self.config.core_px // CELL_GRID_PX // 2
+        counts = np.empty((len(self.rows), QUARTERS, N_PATTERNS), np.int64)
+        for number, row in enumerate(self.rows):
+            core = np.asarray(self.tiles.cells[row])[halo:, halo:]
+            for quarter in range(QUARTERS):
+                y, x = half * (quarter // 2), half * (quarter % 2)
+                part = core[y : y + half, x : x + half]
+                counts[number, quarter] = part.reshape(-1, N_PATTERNS).sum(0)
+        return counts
 
     def fill(
         self, classifier: Her2Classifier, generators: Mapping[str, Generator]
@@ -109,7 +133,7 @@ class _Pooler:
 
     @torch.inference_mode()
     def __call__(self, he_tile: Tensor, ihc_tile: Tensor) -> Tensor:
-        """Return (arms, 2, 3, C) of tiles (1, 3, t, t) in [0, 1]."""
+        """Return (arms, 2, 5, 3, C) of tiles (1, 3, t, t) in [0, 1]."""
         device = training_device()
         given = self._given(he_tile.to(device), ihc_tile.to(device))
         pooled = []
@@ -117,7 +141,7 @@ class _Pooler:
             features = given[arm]
             mean = torch.stack([f.fused for f in features.values()]).mean(0)
             fused = self.classifier.combine(features).fused
-            pooled.append(torch.stack([pool(fused), pool(mean)]))
+            pooled.append(torch.stack([pool_parts(fused), pool_parts(mean)]))
         return torch.stack(pooled).cpu()
 
     def _given(
@@ -147,6 +171,23 @@ class _Pooler:
     def _core(self, image: Tensor) -> Tensor:
         halo = self.halo_px
         return image[..., halo:-halo, halo:-halo]
+
+
+def pool_parts(features: Tensor) -> Tensor:
+    """Return (5, 3, C) of a map (1, C, a, a): pooled whole, and by its quarters.
+
+    A map with an odd side has no quarters; the whole stands for them.
+    """
+    whole, side = pool(features), features.shape[-1]
+    if side % 2:
+        return whole.expand(1 + QUARTERS, -1, -1)
+    half = side // 2
+    parts = [
+        pool(features[..., y : y + half, x : x + half])
+        for y in (0, half)
+        for x in (0, half)
+    ]
+    return torch.stack([whole, *parts])
 
 
 def pool(features: Tensor) -> Tensor:
