@@ -31,8 +31,11 @@ from engine_slides import write_textured_slide
 from numpy.typing import NDArray
 
 from napari_her2.core.progress import RunStarted, TileDone
+from napari_her2.inference.backend import choose, load
 from napari_her2.inference.engine import run
+from napari_her2.inference.forward import Network
 from napari_her2.inference.grid import useful_share
+from napari_her2.inference.identity import REFERENCE_BACKEND
 from napari_her2.inference.store import ResultStore, open_store
 from napari_her2.models.bundle import Bundle, load_bundle, shipped_bundle
 from napari_her2.models.network import Her2Network, load_network
@@ -44,10 +47,16 @@ Rows = list[dict[str, Any]]
 
 
 @contextmanager
-def fresh_store(pair: SlidePair, bundle: Bundle) -> Iterator[ResultStore]:
-    """Open an empty result store and remove it afterwards."""
+def fresh_store(
+    pair: SlidePair, bundle: Bundle, backend: str = "auto"
+) -> Iterator[ResultStore]:
+    """Open an empty store for a backend and remove it afterwards.
+
+    Runs are forced: the slides are no tissue, and their pixels shall be stored.
+    """
     with tempfile.TemporaryDirectory() as folder:
-        yield open_store(pair, bundle, root=Path(folder))
+        name = choose(bundle, wanted=backend)
+        yield open_store(pair, bundle, backend=name, forced=True, root=Path(folder))
 
 
 def overhead(folder: Path, _: Bundle) -> Rows:
@@ -128,8 +137,9 @@ def tile_read(folder: Path, _: Bundle) -> Rows:
 def first_tile(folder: Path, bundle: Bundle) -> Rows:
     """Time from run to the first tile against a forward pass on its own."""
     path = write_textured_slide(folder / "10k.tif", SIDE_PX, MPP)
-    network = load_network(bundle)
-    tile = torch.rand(1, 3, network.tile_px, network.tile_px)
+    network = load(bundle, choose(bundle))
+    side_px = bundle.card.core_px + 2 * bundle.card.halo_px
+    tile = torch.rand(1, 3, side_px, side_px)
     tile = tile.contiguous(memory_format=torch.channels_last)
     forward_s, first_s = [], []
     _forward_s(network, tile)
@@ -137,7 +147,8 @@ def first_tile(folder: Path, bundle: Bundle) -> Rows:
         forward_s.append(_forward_s(network, tile))
         with opened(path) as pair, fresh_store(pair, bundle) as store:
             began = time.perf_counter()
-            events = run(pair, network, bundle, [square(2816)], store)
+            view = square(4 * bundle.card.core_px)
+            events = run(pair, network, bundle, [view], store)
             while not isinstance(next(events), TileDone):
                 pass
             first_s.append(time.perf_counter() - began)
@@ -149,7 +160,7 @@ def first_tile(folder: Path, bundle: Bundle) -> Rows:
     ]
 
 
-def _forward_s(network: Her2Network, tile: torch.Tensor) -> float:
+def _forward_s(network: Network, tile: torch.Tensor) -> float:
     began = time.perf_counter()
     with torch.inference_mode():
         network(tile, None)
@@ -159,7 +170,7 @@ def _forward_s(network: Her2Network, tile: torch.Tensor) -> float:
 def network_share(folder: Path, bundle: Bundle) -> Rows:
     """Compare wall time with time inside the network, over 16 tiles."""
     path = write_textured_slide(folder / "10k.tif", SIDE_PX, MPP)
-    network = load_network(bundle)
+    network = load(bundle, choose(bundle))
     side_px = 4 * bundle.card.core_px
     ratios = []
     for _repeat in range(3):
@@ -173,7 +184,7 @@ def network_share(folder: Path, bundle: Bundle) -> Rows:
 
 
 def undivided(folder: Path, bundle: Bundle) -> Rows:
-    """Compare tiles with one pass over the same 2048² region."""
+    """Compare tiles with one pass over the same 2048² region, both in torch fp32."""
     path = write_textured_slide(folder / "10k.tif", SIDE_PX, MPP)
     network, side_px = load_network(bundle), 2048
     whole = Her2Network(
@@ -181,6 +192,11 @@ def undivided(folder: Path, bundle: Bundle) -> Rows:
         core_px=side_px,
         halo_px=network.halo_px,
         attention_scale=network.attention_scale,
+        gate=network.gate,
+        familiarity=network.familiarity,
+        policy=network.policy,
+        ihc_to_he="ihc_to_he" in network.generators,
+        selector=network.selector is not None,
     )
     whole.load_state_dict(network.state_dict())
     image = torch.rand(1, 3, whole.tile_px, whole.tile_px)
@@ -188,7 +204,10 @@ def undivided(folder: Path, bundle: Bundle) -> Rows:
     tiled_s, whole_s = [], []
     for _repeat in range(3):
         whole_s.append(_forward_s(whole, image))
-        with opened(path) as pair, fresh_store(pair, bundle) as store:
+        with (
+            opened(path) as pair,
+            fresh_store(pair, bundle, REFERENCE_BACKEND) as store,
+        ):
             began = time.perf_counter()
             for _event in run(pair, network, bundle, [square(side_px)], store):
                 pass
