@@ -41,6 +41,13 @@ def test_the_reference_file_holds_what_the_specification_says():
     assert config.early_stop_patience > 0
 
 
+def test_a_file_of_ones_own_stands_before_a_shipped_one(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert load_config("reference.yaml") == load_config("reference")
+    (tmp_path / "reference.yaml").write_text("seed: 9")
+    assert load_config("reference.yaml").seed == 9
+
+
 def test_epochs_become_steps():
     config = load_config("reference").for_images(3896)
     assert config.generator_cycles == (48700,)

@@ -50,8 +50,8 @@ def load_config(
     Parameters
     ----------
     source
-        A YAML file, or ``demo`` or ``reference`` for those that come with the
-        package; None for the defaults.
+        A YAML file, or ``demo`` or ``reference`` (also with ``.yaml``) for those
+        that come with the package; None for the defaults.
     settings
         ``key=value`` with a YAML value, laid over the file; ``network.key=value``
         for a part of the network.
@@ -65,7 +65,9 @@ def load_config(
     values: dict[str, Any] = {}
     where = "the settings"
     if source is not None:
-        path = SHIPPED / f"{source}.yaml" if str(source) in SIZES else Path(source)
+        path = Path(source)
+        if str(source).removesuffix(".yaml") in SIZES and not path.is_file():
+            path = SHIPPED / path.with_suffix(".yaml").name
         where = path.name
         try:
             values = _read(path.read_text(encoding="utf-8"), where)
