@@ -11,7 +11,7 @@ from PIL import Image as Picture
 from napari_her2.core.records import Arm
 from napari_her2.evaluation.progress import Stage
 from napari_her2.evaluation.quoted import DOUBTS, FRAMEWORK, OTHERS, TRANSLATION
-from napari_her2.evaluation.result_tables import result_tables
+from napari_her2.evaluation.result_tables import stage_tables
 from napari_her2.evaluation.sentences import headline
 from napari_her2.evaluation.tables import Table
 
@@ -35,22 +35,6 @@ _FIGURES = {
     Stage.LADDER: {"ladder": "Accuracy over five levels of corruption."},
     Stage.SHIFT: {"shift": "Abstention and accuracy over five levels of shift."},
     Stage.SIGNAL: {"signal": "Accuracy over the morphology signal."},
-}
-_STAGE_OF = {
-    "arms": Stage.ARMS,
-    "strata": Stage.ARMS,
-    "per_class": Stage.ARMS,
-    "errors": Stage.ARMS,
-    "low": Stage.ARMS,
-    "gate": Stage.ARMS,
-    "unfamiliar": Stage.ARMS,
-    "translation": Stage.TRANSLATION,
-    "translation_advantage": Stage.TRANSLATION,
-    "features": Stage.TRANSLATION,
-    "ladder": Stage.LADDER,
-    "shift": Stage.SHIFT,
-    "signal": Stage.SIGNAL,
-    "chance": Stage.SIGNAL,
 }
 _LONG = {"ladder", "per_class", "errors", "shift", "translation"}
 _JPEG_QUALITY = 88
@@ -89,14 +73,13 @@ def report(
         *(f"- {sentence}" for sentence in headline(results)),
         "",
     ]
-    tables = {table.name: table for table in result_tables(results)}
     for stage, title in _TITLES.items():
         if stage.value not in results:
             continue
         source = results[stage.value]["data"]["source"]
         lines += [f"## {title}", "", f"Data: {source}.", ""]
-        for table in tables.values():
-            if _STAGE_OF.get(table.name) == stage and (long or table.name not in _LONG):
+        for table in stage_tables(results, stage):
+            if long or table.name not in _LONG:
                 lines += [table.markdown(), ""]
         for name, caption in _FIGURES.get(stage, {}).items():
             lines += [f"![{caption}]({pictures}/{name}{suffix})", "", caption, ""]
