@@ -103,3 +103,13 @@ def test_weights_of_another_network_are_refused(command, run_dir, tmp_path) -> N
     code, _, error = command("bundle", "verify", run_dir / "bundle")
     assert code == 5
     assert "was changed" in error
+
+
+def test_a_calibration_that_makes_no_sense_is_refused(command, run_dir) -> None:
+    card = run_dir / "bundle" / "card.json"
+    values = json.loads(card.read_text())
+    values["parameters"]["calibration"] = {"alpha": 2}
+    card.write_text(json.dumps(values))
+    code, _, error = command("bundle", "verify", run_dir / "bundle")
+    assert code == 5
+    assert "calibration" in error

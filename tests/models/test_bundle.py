@@ -238,6 +238,16 @@ def test_a_folder_that_cannot_be_written_is_said(bundle, tmp_path, monkeypatch):
         copy_bundle(bundle, tmp_path / "copy")
 
 
+def test_no_permission_to_write_is_said(card, network, tmp_path, monkeypatch):
+    def refuse(*_):
+        raise PermissionError("read-only")
+
+    monkeypatch.setattr("os.replace", refuse)
+    states = {"classifier": network.classifier.state_dict()}
+    with pytest.raises(BundleError, match=r"cannot be written \(read-only\)"):
+        write_bundle(tmp_path / "new", card, states)
+
+
 def test_inspection_shows_what_every_part_holds(bundle, network):
     found = inspect_bundle(bundle)
     assert found["sha256"] == bundle.sha256

@@ -21,8 +21,8 @@ def export(
     out: Annotated[Path, typer.Option(help="Folder of the bundle to write.")],
 ) -> None:
     """Copy the bundle of a finished training run, verified before and after."""
-    from napari_her2.models.bundle import copy_bundle, load_bundle
-    from napari_her2.models.network import load_network
+    from napari_her2.models.bundle import copy_bundle
+    from napari_her2.models.verification import verify_bundle
 
     made = run_dir / "bundle"
     if not made.is_dir():
@@ -30,9 +30,7 @@ def export(
             f"{run_dir.name} holds no bundle: {_progress(run_dir)}.",
             f"Go on with napari-her2 train --out {run_dir}.",
         )
-    opened = load_bundle(made)
-    load_network(opened)
-    typer.echo(f"{copy_bundle(opened, out).sha256}  {out}")
+    typer.echo(f"{copy_bundle(verify_bundle(made), out).sha256}  {out}")
 
 
 @bundle.command()
@@ -64,12 +62,9 @@ def inspect(
 @bundle.command()
 def verify(folder: _Folder) -> None:
     """Check hashes, card and every weight; exit code 5 if the bundle is refused."""
-    from napari_her2.models.bundle import load_bundle
-    from napari_her2.models.network import load_network
+    from napari_her2.models.verification import verify_bundle
 
-    opened = load_bundle(folder)
-    load_network(opened)
-    typer.echo(f"{opened.sha256}  {folder} is whole and fits its card")
+    typer.echo(f"{verify_bundle(folder).sha256}  {folder} is whole and fits its card")
 
 
 def _progress(run_dir: Path) -> str:

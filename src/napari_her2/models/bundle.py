@@ -120,6 +120,11 @@ def write_bundle(
 
     The files appear in the folder only when all are complete; ``card.files`` is
     filled in.
+
+    Raises
+    ------
+    BundleError
+        If the folder cannot be written, or what was written is refused.
     """
     from safetensors.torch import save
 
@@ -133,12 +138,15 @@ def write_bundle(
     contents |= {name: text.encode() for name, text in (texts or {}).items()}
     files = {n: hashlib.sha256(c).hexdigest() for n, c in sorted(contents.items())}
     contents[CARD_NAME] = (replace(card, files=files).to_json() + "\n").encode()
-    folder.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=folder.parent) as scratch:
-        # the card goes last: without it the folder is no bundle
-        for name, content in contents.items():
-            (Path(scratch) / name).write_bytes(content)
-            os.replace(Path(scratch) / name, folder / name)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=folder.parent) as scratch:
+            # the card goes last: without it the folder is no bundle
+            for name, content in contents.items():
+                (Path(scratch) / name).write_bytes(content)
+                os.replace(Path(scratch) / name, folder / name)
+    except OSError as error:
+        raise _unwritable(folder, error) from error
     return load_bundle(folder)
 
 
@@ -158,9 +166,7 @@ def copy_bundle(bundle: Bundle, folder: Path) -> Bundle:
         for name in (*bundle.card.files, CARD_NAME):
             shutil.copyfile(bundle.path / name, folder / name)
     except OSError as error:
-        raise BundleError(
-            folder, f"the bundle cannot be written ({error}).", "Choose another folder."
-        ) from error
+        raise _unwritable(folder, error) from error
     return load_bundle(folder)
 
 
@@ -224,6 +230,12 @@ def _verify_classes(folder: Path, name: str, card: Card) -> None:
 def _sha256(file: Path) -> str:
     with file.open("rb") as stream:
         return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+def _unwritable(folder: Path, error: OSError) -> BundleError:
+    return BundleError(
+        folder, f"the bundle cannot be written ({error}).", "Choose another folder."
+    )
 
 
 def _refused(folder: Path, problem: str) -> BundleError:
