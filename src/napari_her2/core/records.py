@@ -52,7 +52,8 @@ class GateVerdict:
     DyMo (arXiv 2601.22853): ``confidence`` q and ``typicality`` p of the class
     called from what was observed, ``confidence_with`` and ``typicality_with`` the
     same with the reconstruction, ``reward`` R = q_u G - q. Confidences and
-    typicalities lie in [0, 1].
+    typicalities lie in [0, 1]. ``agreement`` in [-1, 1] is how well the
+    reconstruction lies on the section it was made from, 1 where nobody looked.
     """
 
     accepted: bool
@@ -62,6 +63,7 @@ class GateVerdict:
     typicality: float
     typicality_with: float
     reason: str
+    agreement: float = 1.0
 
 
 @dataclass(frozen=True, slots=True)
