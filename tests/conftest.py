@@ -61,6 +61,20 @@ def virtual_case(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
+def nothing_is_familiar(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Have every network find every tile twice as far away as it may be."""
+    import torch
+
+    from napari_her2.models.network import Her2Network
+
+    def far(network, cores):
+        (example, *_) = cores.values()
+        return torch.full((len(example),), 2.0)
+
+    monkeypatch.setattr(Her2Network, "_distance", far)
+
+
+@pytest.fixture
 def own_folders(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Point journal and cache into the test's folder."""
     monkeypatch.setenv("NAPARI_HER2_JOURNAL", str(tmp_path / "journal.sqlite"))

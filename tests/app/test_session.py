@@ -14,7 +14,8 @@ from napari_her2.app.status import RunPhase
 from napari_her2.cli import main
 from napari_her2.core.errors import BundleError, CaseError, NotReadyError, UsageError
 from napari_her2.core.geometry import BoxPx
-from napari_her2.core.progress import TileDone
+from napari_her2.core.progress import StainsDoubted, TileDone
+from napari_her2.core.records import UNFAMILIAR
 from napari_her2.core.region import Region
 from napari_her2.core.score import Stain, call_to_text
 from napari_her2.review.journal import Journal
@@ -73,6 +74,8 @@ def test_the_window_and_the_command_line_agree_to_the_last_bit(
     assert call_to_text(suggestion.call) == record["suggestion"]
     assert {s.value: p for s, p in suggestion.probabilities} == record["probabilities"]
     assert suggestion.provenance.bundle_sha256 == record["bundle"]["sha256"]
+    assert {arm.value: share for arm, share in suggestion.arms} == record["arms"]
+    assert [s.value for s in suggestion.prediction_set] == record["prediction_set"]
     assert ready.results is not None
     window = ready.results.synthetic_levels[0][BOX.y0 : BOX.y1, BOX.x0 : BOX.x1]
     with open_slide(tmp_path / "synthetic_ihc.ome.tif") as written:
@@ -200,3 +203,60 @@ def test_a_run_that_fails_says_so_and_the_next_can_start(ready: Session) -> None
     assert ready.state.notice.is_error
     assert ready.plan(RunTarget.SLIDE).can_run
     assert replace(ready.state.run).sentence == "The disk is full. Free some space."
+
+
+def test_unfamiliar_tissue_gives_no_call_and_can_be_forced(
+    ready: Session, nothing_is_familiar: None
+) -> None:
+    with pytest.raises(NotReadyError, match="Nothing unfamiliar"):
+        ready.force()
+    ready.set_view(BoxPx(100, 100, 300, 300))
+    run(ready, RunTarget.VIEW)
+    assert ready.state.unfamiliar
+    row = ready.state.selected
+    assert row is not None
+    assert row.record.suggestion is not None
+    assert row.record.suggestion.call == UNFAMILIAR
+    assert ready.results is not None
+    assert not ready.results.synthetic_levels[0][..., 3].any()
+
+    ready.force()
+    assert ready.state.forced
+    assert run(ready, RunTarget.VIEW) > 0, "forced results lie apart"
+    row = ready.state.selected
+    assert row is not None
+    assert row.record.suggestion is not None
+    assert row.record.suggestion.forced
+    assert row.record.suggestion.call != UNFAMILIAR
+    assert ready.results.synthetic_levels[0][..., 3].any()
+
+    ready.force(on=False)
+    assert run(ready, RunTarget.VIEW) == 0
+    row = ready.state.selected
+    assert row is not None
+    assert row.record.suggestion is not None
+    assert not row.record.suggestion.forced
+
+
+def test_force_ends_with_the_case_and_with_the_model(
+    ready: Session, virtual_case: Path, tiny_bundle_path: Path
+) -> None:
+    for change in (
+        lambda: ready.open_case(virtual_case),
+        lambda: ready.choose_bundle(tiny_bundle_path),
+    ):
+        ready.state.unfamiliar = True
+        ready.force()
+        change()
+        assert not ready.state.forced
+        assert not ready.state.unfamiliar
+
+
+def test_doubts_about_a_stain_are_told_until_the_case_is_closed(
+    ready: Session,
+) -> None:
+    ready.begin_run(ready.plan(RunTarget.SLIDE))
+    ready.absorb(StainsDoubted(("H&E: It looks like HER2 IHC.",)))
+    assert ready.state.stain_doubts == ("H&E: It looks like HER2 IHC.",)
+    ready.close_case()
+    assert ready.state.stain_doubts == ()

@@ -58,7 +58,7 @@ def test_json_goes_to_standard_output_alone(
         "--bundle", tiny_bundle_path, "--out", tmp_path / "out",
     )  # fmt: skip
     assert code == 0
-    assert json.loads(out)["schema"] == "napari-her2/run/1"
+    assert json.loads(out)["schema"] == "napari-her2/run/2"
 
 
 @pytest.mark.parametrize(

@@ -13,11 +13,12 @@ from inference_fakes import (
 from napari_her2.core.errors import BundleError, NotReadyError, UsageError
 from napari_her2.core.geometry import Affine, BoxPx
 from napari_her2.core.progress import RegionDone, RunStarted, TileDone
-from napari_her2.core.records import Evidence
+from napari_her2.core.records import Arm, Evidence
 from napari_her2.core.region import Region
 from napari_her2.inference.engine import run
 from napari_her2.inference.result import TileState
 from napari_her2.inference.store import open_store
+from napari_her2.models.calibration import Calibration
 from napari_her2.slides.tissue import TissueMask
 
 
@@ -285,3 +286,16 @@ def test_ihc_alone_shows_the_he_it_reconstructs(tmp_path, slide):
     assert store.direction == last.suggestion.provenance.direction == "ihc->he"
     assert (store.synthetic_levels[0][..., 3] == 255).all()
     assert last.suggestion.evidence is Evidence.IHC_ONLY
+
+
+def test_probabilities_are_calibrated_by_the_arm_that_scored(he_pair, bundle, tmp_path):
+    values = Calibration(0.1, temperature={Arm.HE: 4.0, Arm.BOTH: 0.1}).to_dict()
+    softer = bundle_of(tmp_path, parameters={"calibration": values})
+    box, logits = boxed(0, 0, 64, 64), [0.0, 0.0, 0.0, 0.0, 4.0, 0.0]
+    said = []
+    for k, used in enumerate((bundle, softer)):
+        store = open_store(he_pair, used, root=tmp_path / str(k))
+        list(run(he_pair, FakeNetwork(logits=logits), used, [box], store))
+        said.append(store.probabilities_of((0, 0)))
+    np.testing.assert_allclose(said[0][4], np.exp(4) / (np.exp(4) + 5), rtol=1e-6)
+    np.testing.assert_allclose(said[1][4], np.e / (np.e + 5), rtol=1e-6)

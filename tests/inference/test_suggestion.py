@@ -12,6 +12,7 @@ from napari_her2.inference.reading import TileReader
 from napari_her2.inference.result import TileResult
 from napari_her2.inference.store import open_store
 from napari_her2.inference.suggestion import suggest
+from napari_her2.models.calibration import Calibration
 
 TILE = 128
 CERTAIN = {
@@ -28,7 +29,7 @@ def bundle(tmp_path):
 def judge(he_pair, bundle, tmp_path):
     """Suggest for a box from probabilities given per tile."""
 
-    def judge(box, probabilities, *, forced=False, **per_tile):
+    def judge(box, probabilities, *, forced=False, bundle=bundle, **per_tile):
         store = open_store(he_pair, bundle, forced=forced, root=tmp_path)
         tiles = list(probabilities)
         random.Random(0).shuffle(tiles)
@@ -191,6 +192,25 @@ def test_the_gate_is_summed_up_over_what_was_counted(judge):
     got = judge(WIDE, dict.fromkeys(ROW, CERTAIN["1+"]), gate=gates)
     assert got.gate.accepted
     assert (got.gate.reward, got.gate.confidence_with) == (0.25, 0.75)
-    assert "67%" in got.gate.reason
+    assert got.gate.reason == "it made the call surer"
     alone = judge((0, 3 * TILE, TILE, 4 * TILE), {ROW[3]: CERTAIN["1+"]})
     assert alone.gate is None
+
+
+def test_the_prediction_set_is_that_of_the_region(judge, tmp_path):
+    values = Calibration(0.1, quantile={Arm.HE: 0.95}).to_dict()
+    bundle = bundle_of(tmp_path, core_px=TILE, parameters={"calibration": values})
+    tile = {(0, 0): [0, 0, 0, 0.4, 0.5, 0.1]}
+    got = judge((0, 0, TILE, TILE), tile, bundle=bundle)
+    assert got.call is Score.TWO
+    assert got.prediction_set == (Score.ONE, Score.TWO)
+    assert dict(got.provenance.parameters)["coverage asked"] == "0.9"
+    nothing = judge((0, 0, 9, 9), tile, bundle=bundle)
+    assert isinstance(nothing.call, NotAssessable)
+    assert nothing.prediction_set == ()
+
+
+def test_a_bundle_without_calibration_gives_no_set(judge):
+    got = judge((0, 0, TILE, TILE), {(0, 0): CERTAIN["1+"]})
+    assert got.prediction_set == ()
+    assert "coverage asked" not in dict(got.provenance.parameters)

@@ -153,6 +153,19 @@ def test_synthetic_ihc_never_becomes_a_score_alone(record, anna, make_suggestion
     assert decision.reason == "real IHC read elsewhere"
 
 
+def test_a_forced_score_is_not_confirmed_but_may_be_given(
+    record, anna, make_suggestion
+):
+    forced = replace(make_suggestion(Score.TWO), forced=True)
+    record = record.after(acts.suggest(record, forced))
+    record = record.after(acts.reveal(record, anna, policy=AI_FIRST))
+
+    with pytest.raises(ReviewError, match="forced"):
+        acts.confirm(record, anna)
+    event = acts.override(record, anna, Score.TWO, ReasonCode.OTHER, "I see 2+")
+    assert record.after(event).decision.suggestion.forced
+
+
 def test_not_assessable_can_be_confirmed_from_synthetic_ihc(
     record, anna, make_suggestion
 ):

@@ -2,7 +2,6 @@ from typing import ClassVar
 
 import numpy as np
 
-from napari_her2.inference.result import TileState
 from napari_her2.viewer.frame import outline
 from napari_her2.viewer.overlay_layers import frame_data
 
@@ -42,7 +41,7 @@ class _Store:
     grid = _Grid()
 
     def __init__(self, done):
-        self.state = np.where(np.array(done), TileState.HE_ONLY, TileState.MISSING)
+        self.is_synthesised = np.array(done, bool)
 
 
 def test_a_border_that_gets_simpler_keeps_as_many_pieces():

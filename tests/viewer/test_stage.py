@@ -1,3 +1,5 @@
+import json
+
 import numpy as np
 import pytest
 from napari.settings import get_settings
@@ -168,3 +170,59 @@ def test_two_desks_give_asynchronous_slicing_back_once(open_desk, virtual_case):
         assert get_settings().experimental.async_
         second.close_case()
         assert not get_settings().experimental.async_
+
+
+def test_what_a_forced_run_made_is_marked_in_every_layer(
+    open_desk, run, nothing_is_familiar
+):
+    run(open_desk)
+    assert open_desk.stage.overlay(Role.SYNTHETIC_IHC) is None, "nothing to show"
+    assert open_desk.stage.overlay(Role.SYNTHETIC_FRAME) is None
+    open_desk.session.force()
+    run(open_desk)
+    for role in OVERLAYS:
+        layer = open_desk.stage.overlay(role)
+        assert layer.metadata[KEY]["forced"] is True
+        assert role is Role.SYNTHETIC_FRAME or layer.name.startswith("FORCED")
+    open_desk.session.force(on=False)
+    open_desk.stage.refresh_overlays()
+    names = [layer.name for layer in open_desk.viewer.layers]
+    assert not [name for name in names if "FORCED" in name]
+
+
+def test_an_ihc_alone_shows_its_reconstructed_he_hidden_at_first(
+    open_desk, run, virtual_case
+):
+    ihc = virtual_case.parent / json.loads(virtual_case.read_text())["ihc"]
+    open_desk.open_slides(None, ihc)
+    open_desk.viewer.scene.camera.center = (0, 100, 120)
+    open_desk.viewer.scene.camera.zoom = 12
+    open_desk.stage.follow_view()
+    run(open_desk)
+    layer = open_desk.stage.overlay(Role.SYNTHETIC_HE)
+    assert layer.name == "SYNTHETIC H&E (not a stain)"
+    assert layer.metadata[KEY]["synthetic"] is True
+    assert not layer.visible, "it would cover the real IHC"
+    open_desk.stage.blink()
+    assert layer.visible
+    assert open_desk.stage.overlay(Role.SYNTHETIC_FRAME).visible
+
+
+def test_maps_with_a_colour_bar_say_what_it_measures(open_desk, run):
+    run(open_desk)
+    for role in (Role.ATTENTION, Role.BRANCH_SHARE):
+        layer = open_desk.stage.overlay(role)
+        assert layer.name_overlay.visible
+        assert layer.name_overlay.position == layer.colorbar.position
+
+
+def test_uncomputed_tiles_beside_the_slide_are_as_light_as_glass(open_desk):
+    from napari_her2.viewer.palette import GLASS
+    from napari_her2.viewer.twin import Twin
+
+    twin = Twin(open_desk.viewer, Role.IHC)
+    red, green, blue, alpha = twin.model.canvas.background_color_override
+    shown = "".join(f"{round(255 * float(c)):02x}" for c in (red, green, blue))
+    assert f"#{shown}" == GLASS
+    assert alpha == 1
+    twin.close()

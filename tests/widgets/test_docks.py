@@ -1,14 +1,23 @@
+from dataclasses import replace
+
 import pytest
 from qtpy.QtWidgets import QComboBox, QLabel, QPushButton, QTreeWidget, QWidget
 
 from napari_her2.app.run_plan import RunTarget
-from napari_her2.core.records import RESEARCH_USE
+from napari_her2.core.records import RESEARCH_USE, Arm, GateVerdict, Provenance
 from napari_her2.core.score import NotAssessable, Score
 from napari_her2.review.events import ReasonCode
 from napari_her2.viewer.roles import Role, find
 from napari_her2.widgets.assist_dock import AssistDock
 from napari_her2.widgets.case_dock import CaseDock
-from napari_her2.widgets.result_card import HIDDEN, NAMELESS, NOTHING, READ_GIVEN
+from napari_her2.widgets.forced_banner import CONSEQUENCE, FORCED, QUESTION, UNKNOWN
+from napari_her2.widgets.result_card import (
+    HIDDEN,
+    NAMELESS,
+    NONE_TO_HIDE,
+    NOTHING,
+    READ_GIVEN,
+)
 from napari_her2.widgets.review_dock import ReviewDock
 
 
@@ -247,6 +256,144 @@ def test_a_deleted_dock_stops_listening(qtbot, open_desk):
     gc.collect()
     assert len(signal) == before
     open_desk.close_case()
+
+
+GATE = GateVerdict(True, 0.21, 0.61, 0.82, 0.43, 0.54, "it made the call surer")
+
+
+@pytest.fixture
+def reveal(open_desk, run):
+    """Run, and reveal a suggestion that says what a test wants it to say."""
+
+    def reveal(**changes):
+        run(open_desk)
+        session = open_desk.session
+        row = session.state.selected
+        suggestion = replace(row.record.suggestion, **changes)
+        session.reading.suggest(row.region, suggestion)
+        session.reading.first_read(Score.ONE)
+        session.reading.reveal()
+        assert session.state.selected.suggestion == suggestion
+        return suggestion
+
+    return reveal
+
+
+def test_the_card_tells_set_arm_and_gate(dock, open_desk, reveal):
+    assist = dock(AssistDock, open_desk)
+    card = assist.result
+    made = Provenance((), "b", "ab", "0", (("coverage asked", "0.9"),))
+    reveal(
+        call=Score.TWO,
+        probabilities=((Score.ONE, 0.3), (Score.TWO, 0.7)),
+        prediction_set=(Score.ONE, Score.TWO),
+        arms=((Arm.HE_RECONSTRUCTED, 0.8), (Arm.HE, 0.2)),
+        gate=GATE,
+        provenance=made,
+    )
+    assert card.call.text() == "2+"
+    assert "1+ or 2+" in card.prediction_set.text()
+    assert "90%" in card.prediction_set.toolTip()
+    assert "1+ 30%" in card.bars.accessibleDescription()
+    assert "H&E and reconstructed IHC (80%), H&E alone (20%)" in card.arm.text()
+    assert "computed from the H&E" in card.arm.toolTip()
+    assert card.gate.text() == "Reconstruction used: it made the call surer"
+    for number in ("+0.21", "0.61", "0.82", "0.43", "0.54"):
+        assert number in card.gate.toolTip()
+    for line in (card.prediction_set, card.arm, card.gate):
+        assert line.isVisible()
+
+
+def test_a_gate_that_set_the_reconstruction_aside_says_so(dock, open_desk, reveal):
+    assist = dock(AssistDock, open_desk)
+    card = assist.result
+    reveal(gate=replace(GATE, accepted=False, reason="it looks untypical"))
+    assert card.gate.text() == "Reconstruction set aside: it looks untypical"
+
+
+def test_with_both_stains_no_gate_is_spoken_of(dock, open_desk, reveal):
+    assist = dock(AssistDock, open_desk)
+    card = assist.result
+    reveal(call=Score.TWO, probabilities=((Score.TWO, 1.0),), gate=None)
+    assert not card.gate.isVisible()
+    assert "not calibrated" in card.prediction_set.text()
+
+
+def test_an_abstention_stands_in_place_of_a_score(dock, open_desk, reveal):
+    assist = dock(AssistDock, open_desk)
+    card = assist.result
+    reveal(call=NotAssessable("too blurred"), probabilities=(), prediction_set=())
+    assert card.call.text() == "–"
+    assert card.meaning.text() == "not assessable: too blurred"
+    assert not card.bars.isVisible()
+    assert not card.prediction_set.isVisible()
+
+
+def test_nothing_of_it_is_told_before_the_reveal(dock, open_desk, run):
+    assist = dock(AssistDock, open_desk)
+    card = assist.result
+    run(open_desk)
+    for line in (card.prediction_set, card.arm, card.gate):
+        assert not line.text()
+        assert not line.toolTip()
+
+
+def test_unfamiliar_tissue_is_told_at_once_and_forced_only_after_a_question(
+    dock, open_desk, run, nothing_is_familiar, monkeypatch
+):
+    assist = dock(AssistDock, open_desk)
+    banner = assist.forced
+    assert not banner.isVisible()
+    run(open_desk)
+    assert banner.isVisible()
+    assert banner.text.text() == UNKNOWN
+    assert NONE_TO_HIDE in texts(assist)
+
+    started = []
+    monkeypatch.setattr(open_desk.runner, "start", started.append)
+    monkeypatch.setattr(banner, "is_confirmed", lambda: False)
+    banner.run_anyway.click()
+    assert not open_desk.session.state.forced
+    assert started == []
+    monkeypatch.setattr(banner, "is_confirmed", lambda: True)
+    banner.run_anyway.click()
+    assert open_desk.session.state.forced
+    assert started == [RunTarget.VIEW]
+    assert banner.text.text() == FORCED
+    run(open_desk)
+    open_desk.session.reading.first_read(Score.ONE)
+    open_desk.session.reading.reveal()
+    assert "forced" in assist.result.caution.text()
+    banner.stop.click()
+    assert not open_desk.session.state.forced
+    assert banner.text.text() == UNKNOWN
+
+
+def test_the_question_has_no_for_an_answer(dock, open_desk, qtbot):
+    from qtpy.QtCore import QTimer
+    from qtpy.QtWidgets import QApplication
+
+    assist = dock(AssistDock, open_desk)
+    banner = assist.forced
+    asked = []
+
+    def answer():
+        box = QApplication.activeModalWidget()
+        asked.append((box.text(), box.informativeText()))
+        box.defaultButton().click()
+
+    QTimer.singleShot(100, answer)
+    assert not banner.is_confirmed()
+    assert asked == [(QUESTION, CONSEQUENCE)]
+
+
+def test_a_doubt_about_a_stain_stands_in_the_case_dock(dock, open_desk):
+    case = dock(CaseDock, open_desk)
+    assert not case.stains.isVisible()
+    doubt = "H&E: It was given as H&E but looks like HER2 IHC."
+    open_desk.session.state.stain_doubts = (doubt,)
+    assert case.stains.isVisible()
+    assert case.stains.text() == doubt
 
 
 def choose(box: QComboBox, value: object) -> None:

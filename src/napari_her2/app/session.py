@@ -19,7 +19,14 @@ from napari_her2.app.state import SessionState
 from napari_her2.app.status import Notice, RunPhase, RunStatus
 from napari_her2.core.errors import Her2Error, NotReadyError
 from napari_her2.core.geometry import BoxPx
-from napari_her2.core.progress import Progress, RegionDone, RunStarted, TileDone
+from napari_her2.core.progress import (
+    Progress,
+    RegionDone,
+    RunStarted,
+    StainsDoubted,
+    TileDone,
+)
+from napari_her2.core.records import UNFAMILIAR, Suggestion
 from napari_her2.core.region import Region
 from napari_her2.core.score import Stain
 from napari_her2.slides.case import (
@@ -60,6 +67,7 @@ class Session:
         self._cache_dir = cache_dir
         self._analysis: Analysis | None = None
         self._run_regions: dict[str, Region] = {}
+        self._run_target = RunTarget.VIEW
         self._run_began_s = 0.0
         self.state.events.reader_name.connect(self._on_reader_changed)
         self.state.events.first_read_required.connect(self._on_reader_changed)
@@ -68,6 +76,11 @@ class Session:
     def results(self) -> ResultStore | None:
         """Overlays computed so far for this case with this bundle."""
         return None if self._analysis is None else self._analysis.store
+
+    @property
+    def last_target(self) -> RunTarget:
+        """What the last run was on, the view before any."""
+        return self._run_target
 
     def open_case(self, path: Path | str) -> None:
         """Open a case manifest, a folder with one, or a single H&E slide.
@@ -98,6 +111,8 @@ class Session:
         self.state.regions = ()
         self.state.selected_id = ""
         self.state.run = RunStatus()
+        self.state.unfamiliar = self.state.forced = False
+        self.state.stain_doubts = ()
         if pair is not None:
             pair.close()
 
@@ -136,7 +151,28 @@ class Session:
 
         bundle = load_bundle(Path(path))
         self._forget_analysis()
+        self.state.unfamiliar = self.state.forced = False
         self.state.bundle = bundle
+        self._prepare_analysis()
+
+    def force(self, *, on: bool = True) -> None:
+        """Have the model run on tissue or stain it does not know, or no longer.
+
+        All that comes of a forced run is marked, and lies apart from the rest.
+
+        Raises
+        ------
+        NotReadyError
+            If nothing unfamiliar was found, or a run is under way.
+        """
+        if on and not self.state.unfamiliar:
+            raise NotReadyError(
+                "Nothing unfamiliar was found on this slide.", "Run the AI as usual."
+            )
+        if self.state.run.is_running:
+            raise NotReadyError("A run is under way.", "Cancel it or wait for it.")
+        self._forget_analysis()
+        self.state.forced = on
         self._prepare_analysis()
 
     def set_view(self, box_px: BoxPx | None) -> None:
@@ -183,6 +219,7 @@ class Session:
             raise NotReadyError(plan.tooltip, "Then run again.")
         if plan.target is RunTarget.VIEW:
             self.reading.forget_passing_views()
+        self._run_target = plan.target
         self._run_regions = {region.region_id: region for region in plan.regions}
         self._run_began_s = time.monotonic()
         self.state.notice = None
@@ -197,6 +234,8 @@ class Session:
         if not self.state.run.is_running:
             return
         match progress:
+            case StainsDoubted():
+                self.state.stain_doubts = progress.sentences
             case RunStarted():
                 self.state.run = replace(
                     self.state.run,
@@ -207,9 +246,7 @@ class Session:
             case TileDone():
                 self._absorb_tile(progress)
             case RegionDone():
-                region = self._run_regions.get(progress.suggestion.region_id)
-                if region is not None:
-                    self.reading.suggest(region, progress.suggestion)
+                self._absorb_region(progress.suggestion)
 
     def end_run(self, phase: RunPhase, message: str = "") -> None:
         """Note how a run ended."""
@@ -243,6 +280,14 @@ class Session:
             tiles_per_s=computed / seconds if computed > 0 else 0.0,
         )
 
+    def _absorb_region(self, suggestion: Suggestion) -> None:
+        # that there is no call says nothing a first read could lean on
+        if suggestion.call == UNFAMILIAR:
+            self.state.unfamiliar = True
+        region = self._run_regions.get(suggestion.region_id)
+        if region is not None:
+            self.reading.suggest(region, suggestion)
+
     def _bundle_problem(self) -> str | None:
         if self.state.bundle is None:
             return "No model is loaded. Choose a bundle."
@@ -265,7 +310,9 @@ class Session:
         pair, bundle = self.state.pair, self.state.bundle
         if pair is None or bundle is None or _scale_unknown(pair):
             return None
-        return Analysis(pair, bundle, cache_dir=self._cache_dir)
+        return Analysis(
+            pair, bundle, cache_dir=self._cache_dir, forced=self.state.forced
+        )
 
     def _forget_analysis(self) -> None:
         self._analysis = None

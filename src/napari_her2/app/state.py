@@ -43,7 +43,10 @@ class SessionState:
 
     ``view_px`` and the regions are in level-0 pixels of ``pair.reference``.
     ``reviewed`` holds one row per region with a suggestion or a reader's act,
-    in the order in which they came up.
+    in the order in which they came up. ``unfamiliar`` is set once a run found that
+    the model does not know this tissue or stain, ``forced`` while the reader has it
+    run nevertheless. ``stain_doubts`` are sentences about slides that do not look
+    like the stain they were given as.
     """
 
     events: ClassVar[SignalGroupDescriptor] = SignalGroupDescriptor()
@@ -59,6 +62,9 @@ class SessionState:
     reader_name: str = ""
     first_read_required: bool = True
     notice: Notice | None = None
+    unfamiliar: bool = False
+    forced: bool = False
+    stain_doubts: tuple[str, ...] = ()
 
     @property
     def reader(self) -> Reader | None:

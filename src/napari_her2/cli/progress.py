@@ -14,7 +14,7 @@ from rich.progress import (
 )
 
 from napari_her2.core.progress import Progress as RunProgress
-from napari_her2.core.progress import RegionDone, RunStarted, TileDone
+from napari_her2.core.progress import RegionDone, RunStarted, StainsDoubted, TileDone
 from napari_her2.core.records import Suggestion
 
 
@@ -36,6 +36,9 @@ def follow_run(run: Iterator[RunProgress]) -> tuple[Suggestion, ...]:
         task = shown.add_task("tiles", total=None)
         for step in run:
             match step:
+                case StainsDoubted():
+                    for sentence in step.sentences:
+                        shown.console.print(f"napari-her2: {sentence}")
                 case RunStarted():
                     shown.update(task, total=step.n_tiles, completed=step.n_cached)
                 case TileDone():

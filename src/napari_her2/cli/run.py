@@ -12,7 +12,8 @@ from napari_her2.cli.progress import follow_run
 from napari_her2.core.errors import UsageError
 from napari_her2.core.geometry import BoxPx
 from napari_her2.core.region import Region
-from napari_her2.core.score import call_to_text
+from napari_her2.core.score import call_to_text, scores_to_text
+from napari_her2.inference.backend import AUTO, BACKENDS
 from napari_her2.slides.case import Case, case_of_folder, read_case
 from napari_her2.slides.pair import open_pair
 
@@ -28,11 +29,24 @@ def run(
     ] = False,
     bundle: Annotated[Path | None, typer.Option(help="Default: the demo.")] = None,
     device: Annotated[str, typer.Option(help="A torch device, such as cuda.")] = "cpu",
+    backend: Annotated[
+        str, typer.Option(help=f"auto, or one of {', '.join(BACKENDS)}.")
+    ] = AUTO,
+    force: Annotated[
+        bool,
+        typer.Option(
+            "--force", help="Go on where the model does not know tissue or stain."
+        ),
+    ] = False,
     as_json: Annotated[
         bool, typer.Option("--json", help="Print run.json to standard output.")
     ] = False,
 ) -> None:
-    """Write synthetic_ihc.ome.tif (marked synthetic), maps.zarr and run.json."""
+    """Write synthetic_ihc.ome.tif (marked synthetic), maps.zarr and run.json.
+
+    Tissue or stain unlike all the model knows is refused; with --force it is run,
+    and every output says so.
+    """
     if region and whole:
         raise UsageError("--region and --whole exclude each other.", "Give one.")
     # imported late: --help needs neither zarr nor torch
@@ -45,7 +59,8 @@ def run(
     with open_pair(opened_case) as pair:
         slide_px = BoxPx.of_shape(pair.reference.shape)
         area = _region(region, slide_px)
-        analysis = Analysis(pair, opened, device=device)
+        analysis = Analysis(pair, opened, device=device, backend=backend, forced=force)
+        analysis.refuse_unfamiliar(area.bounds if region else None)
         (suggestion,) = follow_run(analysis.run([area]))
         paths = write_outputs(
             out,
@@ -63,6 +78,8 @@ def run(
         said = call_to_text(suggestion.call)
         caution = f" ({suggestion.caution})" if suggestion.caution else ""
         typer.echo(f"suggestion: {said}{caution}, from {suggestion.n_tiles} tiles")
+        if suggestion.prediction_set:
+            typer.echo(f"prediction set: {scores_to_text(suggestion.prediction_set)}")
         typer.echo(json.dumps([str(path) for path in paths]))
 
 

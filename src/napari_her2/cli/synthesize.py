@@ -12,6 +12,7 @@ from napari_her2.cli.progress import follow_run
 from napari_her2.core.errors import UsageError
 from napari_her2.core.geometry import BoxPx
 from napari_her2.core.region import Region
+from napari_her2.inference.backend import AUTO, BACKENDS
 from napari_her2.slides.case import case_of_files
 from napari_her2.slides.pair import open_pair
 
@@ -26,8 +27,21 @@ def synthesize(
     ] = None,
     bundle: Annotated[Path | None, typer.Option(help="Default: the demo.")] = None,
     device: Annotated[str, typer.Option(help="A torch device, such as cuda.")] = "cpu",
+    backend: Annotated[
+        str, typer.Option(help=f"auto, or one of {', '.join(BACKENDS)}.")
+    ] = AUTO,
+    force: Annotated[
+        bool,
+        typer.Option(
+            "--force", help="Go on where the model does not know tissue or stain."
+        ),
+    ] = False,
 ) -> None:
-    """Write the synthetic IHC of an H&E image, at the bundle's µm per pixel."""
+    """Write the synthetic IHC of an H&E image, at the bundle's µm per pixel.
+
+    Tissue or stain unlike all the model knows is refused; with --force it is run,
+    and the picture says so.
+    """
     if not out.name.lower().endswith(_SUFFIXES):
         raise UsageError(
             f"{out.name} is no OME-TIFF name; other formats cannot carry the mark "
@@ -42,7 +56,8 @@ def synthesize(
     case = replace(case_of_files(he_image, None), he_mpp=mpp)
     with open_pair(case) as pair:
         box = BoxPx.of_shape(pair.reference.shape)
-        analysis = Analysis(pair, opened, device=device)
+        analysis = Analysis(pair, opened, device=device, backend=backend, forced=force)
+        analysis.refuse_unfamiliar()
         follow_run(analysis.run([Region.from_box("slide", "Whole slide", box)]))
         out.parent.mkdir(parents=True, exist_ok=True)
         write_synthetic(out, analysis.store, opened, box)

@@ -22,6 +22,16 @@ class RunStarted:
 
 
 @dataclass(frozen=True, slots=True)
+class StainsDoubted:
+    """Slides that may not show the stain they were given as; comes first, if at all.
+
+    Nothing is changed because of it: a person decides what a slide is.
+    """
+
+    sentences: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class TileDone:
     """One tile of the slide grid is in the result store.
 
@@ -43,4 +53,4 @@ class RegionDone:
     suggestion: Suggestion
 
 
-Progress = RunStarted | TileDone | RegionDone
+Progress = StainsDoubted | RunStarted | TileDone | RegionDone

@@ -9,16 +9,20 @@ from __future__ import annotations
 from collections.abc import Generator, Sequence
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
-from napari_her2.core.progress import Progress
+from napari_her2.core.errors import NotReadyError
+from napari_her2.core.geometry import BoxPx
+from napari_her2.core.progress import Progress, StainsDoubted
 from napari_her2.core.region import Region
-from napari_her2.inference.identity import REFERENCE_BACKEND
+from napari_her2.inference.backend import AUTO, choose, load
+from napari_her2.inference.reading import TileReader
 from napari_her2.inference.store import ResultStore, open_store
 from napari_her2.models.bundle import Bundle
 from napari_her2.slides.pair import SlidePair
 
 if TYPE_CHECKING:
+    from napari_her2.inference.forward import Network
     from napari_her2.models.network import Her2Network
     from napari_her2.slides.tissue import TissueMask
 
@@ -44,7 +48,9 @@ class Analysis:
     Raises
     ------
     NotReadyError
-        If the bundle cannot run on this pair.
+        If the bundle or the backend cannot run on this pair.
+    UsageError
+        If no backend has that name.
     StorageError
         If the result store cannot be opened.
     """
@@ -56,13 +62,13 @@ class Analysis:
         *,
         cache_dir: Path | None = None,
         device: str = "cpu",
-        backend: str = "auto",
+        backend: str = AUTO,
         forced: bool = False,
     ) -> None:
         self.pair = pair
         self.bundle = bundle
         self.device = device
-        self.backend = REFERENCE_BACKEND if backend == "auto" else backend
+        self.backend = choose(bundle, device, backend)
         self.store: ResultStore = open_store(
             pair,
             bundle,
@@ -83,9 +89,14 @@ class Analysis:
         *,
         near_yx_px: tuple[float, float] | None = None,
     ) -> Generator[Progress, None, None]:
-        """Compute what regions lack, see :func:`inference.engine.run`."""
+        """Compute what regions lack, see :func:`inference.engine.run`.
+
+        Doubts about a slide's stain, if the bundle can tell stains, come first.
+        """
         from napari_her2.inference.engine import run
 
+        if self._stain_doubts:
+            yield StainsDoubted(self._stain_doubts)
         yield from run(
             self.pair,
             self._network,
@@ -97,11 +108,55 @@ class Analysis:
             device=self.device,
         )
 
-    @cached_property
-    def _network(self) -> Her2Network:
-        from napari_her2.models.network import load_network
+    def refuse_unfamiliar(self, region_px: BoxPx | None = None) -> None:
+        """Refuse slides the bundle does not know, unless the analysis is forced.
 
-        return load_network(self.bundle).to(self.device)
+        Parameters
+        ----------
+        region_px
+            Level-0 box of the reference slide to look at; None for all of it.
+
+        Raises
+        ------
+        NotReadyError
+            Naming the slide and why it cannot be assessed.
+        """
+        familiarity = None if self.forced else self._judges.familiarity
+        if familiarity is None:
+            return  # asked for, or this bundle cannot tell
+        from napari_her2.inference.screening import screen_image
+
+        for stain, slide in self._reader.slides:
+            box = region_px if slide is self._reader.reference else None
+            seen = screen_image(slide, stain, familiarity, self.bundle.card.mpp, box)
+            if seen.abstained:
+                raise NotReadyError(
+                    f"{slide.path.name} cannot be assessed: {seen.reason}.",
+                    "Give --force to go on; every output is then marked as forced.",
+                )
+
+    @cached_property
+    def _reader(self) -> TileReader:
+        return TileReader(self.pair, self.bundle.card)
+
+    @cached_property
+    def _stain_doubts(self) -> tuple[str, ...]:
+        from napari_her2.inference.stain_verification import doubts, verify_stains
+
+        return doubts(verify_stains(self.pair, self._judges, self.bundle.card.mpp))
+
+    @cached_property
+    def _network(self) -> Network:
+        return load(self.bundle, self.backend, self.device)
+
+    @cached_property
+    def _judges(self) -> Her2Network:
+        """The network whose selector and familiarity judge slides, not tiles."""
+        from napari_her2.inference.backend_network import TileByTile
+
+        network = self._network
+        inner = network.network if isinstance(network, TileByTile) else network
+        return cast("Her2Network", inner)
 
     @cached_property
     def _tissue(self) -> TissueMask:

@@ -11,9 +11,11 @@ from torch import Tensor
 
 from napari_her2.core.errors import BundleError
 from napari_her2.core.records import Arm
+from napari_her2.inference.calibrated import calibration_of
 from napari_her2.inference.reading import TileInput
 from napari_her2.inference.result import UNFAMILIAR_DISTANCE, TileResult
 from napari_her2.models.bundle import Bundle
+from napari_her2.models.calibration import softmax
 from napari_her2.models.network import TileOutput
 
 GPU_BATCH = 8
@@ -53,6 +55,7 @@ class BatchRunner:
     ) -> None:
         self.network = network
         self.bundle = bundle
+        self.calibration = calibration_of(bundle)
         self.forced = forced
         self.device = torch.device(device)
         self.batch_size = batch_size or (1 if self._on_cpu else GPU_BATCH)
@@ -124,13 +127,9 @@ class BatchRunner:
         self, logits: NDArray[np.float64], arm: Arm
     ) -> NDArray[np.float32]:
         """Turn the logits (K,) of a tile into calibrated probabilities."""
-        return softmax(logits).astype(np.float32)
-
-
-def softmax(logits: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return probabilities (K,) of logits (K,)."""
-    powers = np.exp(logits - logits.max())
-    return powers / powers.sum()
+        if self.calibration is None:
+            return softmax(logits).astype(np.float32)
+        return self.calibration.probabilities_of_logits(logits, arm).astype(np.float32)
 
 
 def _tensor(
@@ -146,4 +145,8 @@ def _tensor(
         return torch.from_numpy(np.divide(stack, 255, dtype=np.float32)).permute(
             0, 3, 1, 2
         )
-    return torch.from_numpy(stack).to(device).permute(0, 3, 1, 2).float().div_(255)
+    pinned = torch.from_numpy(stack)
+    if device.type == "cuda":
+        pinned = pinned.pin_memory()  # is copied while the GPU still computes
+    moved = pinned.to(device, non_blocking=True)
+    return moved.permute(0, 3, 1, 2).float().div_(255)

@@ -1,8 +1,8 @@
 """One verdict on the reconstructed stain for a region, from those of its tiles.
 
 A pathologist asks of a region whether the reconstruction was used and why, so the
-summary says what holds in most of the area, gives the means of the five numbers
-there, and the share of the area in its reason.
+summary says what holds in most of the area and gives the means of the five numbers
+there; how much of the area that is, the arms of a suggestion say.
 """
 
 from __future__ import annotations
@@ -35,16 +35,14 @@ def summed_up(verdicts: Sequence[tuple[GateVerdict, float]]) -> GateVerdict | No
         name: math.fsum(getattr(v, name) * area for v, area in chosen) / weight
         for name in _NUMBERS
     }
-    share = weight / whole
     return GateVerdict(
-        accepted=accepted, reason=_reason(means, share, accepted=accepted), **means
+        accepted=accepted, reason=_reason(means, accepted=accepted), **means
     )
 
 
-def _reason(means: dict[str, float], share: float, *, accepted: bool) -> str:
-    where = f"in {share:.0%} of the area"
+def _reason(means: dict[str, float], *, accepted: bool) -> str:
     if accepted:
-        return f"it made the call surer {where}"
+        return "it made the call surer"
     if means["confidence_with"] <= means["confidence"]:
-        return f"it did not make the call surer {where}"
-    return f"it looks untypical of its class {where}"
+        return "it did not make the call surer"
+    return "it looks untypical of its class"

@@ -11,7 +11,6 @@ import shutil
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any, get_args
 
@@ -23,15 +22,13 @@ from napari_her2.core.errors import StorageError
 from napari_her2.core.geometry import BoxPx
 from napari_her2.core.records import FORCED, RESEARCH_USE, Arm, Suggestion
 from napari_her2.core.region import Region
-from napari_her2.core.score import call_to_text, scores_to_text
 from napari_her2.inference.identity import HE_TO_IHC, IHC_TO_HE
-from napari_her2.inference.result import UNFAMILIAR_DISTANCE, TileState
+from napari_her2.inference.run_record import run_record
 from napari_her2.inference.store import MapName, ResultStore
 from napari_her2.models.bundle import Bundle
 from napari_her2.slides.pair import SlidePair
 from napari_her2.slides.pyramid_writer import write_pyramid
 
-RUN_SCHEMA = "napari-her2/run/2"
 MAPS_NAME, RECORD_NAME = "maps.zarr", "run.json"
 _SYNTHETIC = {
     HE_TO_IHC: ("synthetic_ihc", "HER2 IHC from H&E", "H&E"),
@@ -74,22 +71,7 @@ def write_outputs(
     with _stored_in(folder):
         folder.mkdir(parents=True, exist_ok=True)
     box = suggestion.box_px
-    record = {
-        "schema": RUN_SCHEMA,
-        "notice": RESEARCH_USE,
-        "case_id": case_id,
-        **_region_record(region, box, store),
-        **_result_record(suggestion, store, region, bundle),
-        "slides": {
-            stain.value: {
-                "fingerprint": slide.fingerprint,
-                "um_per_px": slide.mpp,
-            }
-            for stain, slide in pair.slides
-        },
-        "he_to_ihc_um": [list(row) for row in pair.he_to_ihc_um.rows],
-        "transform_source": pair.transform_source,
-    }
+    record = run_record(store, pair, bundle, region, suggestion, case_id=case_id)
     paths = []
     if store.direction:
         name = _SYNTHETIC[store.direction][0]
@@ -205,63 +187,6 @@ def _model_box(store: ResultStore, box_px: BoxPx) -> BoxPx:
     height, width = store.grid.model_shape
     y0, x0 = min(y0, height - 1), min(x0, width - 1)
     return BoxPx(y0, x0, min(max(y1, y0 + 1), height), min(max(x1, x0 + 1), width))
-
-
-def _region_record(region: Region, box: BoxPx, store: ResultStore) -> dict[str, Any]:
-    box_um = box.to_um(store.grid.slide_mpp)
-    return {
-        "region_id": region.region_id,
-        "region_name": region.name,
-        "region_px": list(box.as_tuple()),
-        "region_um": [box_um.y0, box_um.x0, box_um.y1, box_um.x1],
-        "region_outline_yx_px": [list(corner) for corner in region.vertices_yx],
-    }
-
-
-def _result_record(
-    suggestion: Suggestion, store: ResultStore, region: Region, bundle: Bundle
-) -> dict[str, Any]:
-    states = [int(store.state[tile]) for tile in store.grid.tiles_in(region)]
-    made = suggestion.provenance
-    return {
-        "suggestion": call_to_text(suggestion.call),
-        "probabilities": {s.value: p for s, p in suggestion.probabilities},
-        "prediction_set": [score.value for score in suggestion.prediction_set],
-        "prediction_set_text": scores_to_text(suggestion.prediction_set),
-        "evidence": suggestion.evidence.value,
-        "arms": {arm.value: share for arm, share in suggestion.arms},
-        "gate": None if suggestion.gate is None else asdict(suggestion.gate),
-        "distance": _distances(store, region),
-        "forced": suggestion.forced,
-        "caution": suggestion.caution,
-        "tiles": {
-            "counted": suggestion.n_tiles,
-            **{s.name.lower(): states.count(s) for s in TileState},
-        },
-        "backend": store.identity["backend"],
-        "device": store.identity["device"],
-        "bundle": {
-            "name": bundle.card.name,
-            "version": bundle.card.version,
-            "sha256": bundle.sha256,
-        },
-        "software": made.software,
-        "synthesis": made.direction,
-        "parameters": dict(made.parameters),
-    }
-
-
-def _distances(store: ResultStore, region: Region) -> dict[str, Any]:
-    """Return how unfamiliar the tiles of a region are, null where nobody can tell."""
-    tiles = [tile for tile in store.grid.tiles_in(region) if store.is_done(tile)]
-    values = np.array([store.distance_of(tile) for tile in tiles])
-    told = values[np.isfinite(values)]
-    return {
-        "threshold": UNFAMILIAR_DISTANCE,
-        "median": float(np.median(told)) if told.size else None,
-        "largest": float(told.max()) if told.size else None,
-        "tiles_beyond": int((values > UNFAMILIAR_DISTANCE).sum()),
-    }
 
 
 def _write_text(path: Path, text: str) -> None:

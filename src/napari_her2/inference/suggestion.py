@@ -30,6 +30,7 @@ from napari_her2.core.records import (
 )
 from napari_her2.core.region import Region
 from napari_her2.core.score import Call, NotAssessable, Score
+from napari_her2.inference.calibrated import calibration_of, open_scores
 from napari_her2.inference.gate_summary import summed_up
 from napari_her2.inference.grid import Tile
 from napari_her2.inference.identity import RESULT_VERSION
@@ -98,9 +99,17 @@ def suggest(
         known = []
     counted = [o for o in known if o.tumour >= TUMOUR_PROBABILITY] or known
     arms = _arms(counted)
+    calibration = calibration_of(bundle)
     extra = {"tiles without IHC": str(len(tiles) - len(read))} if with_ihc else {}
     if unfamiliar := sum(not o.is_familiar for o in opinions):
         extra["tiles unfamiliar"] = f"{unfamiliar} of {len(opinions)}"
+    if calibration is None:
+        prediction_set: tuple[Score, ...] = ()
+    else:
+        extra["coverage asked"] = f"{1 - calibration.alpha:g}"
+        prediction_set = open_scores(
+            calibration, probabilities, (arm for arm, _ in arms)
+        )
     return Suggestion(
         region.region_id,
         call,
@@ -110,6 +119,7 @@ def suggest(
         len(known),
         _provenance(store, reader, bundle, transform_source, extra),
         arms=arms,
+        prediction_set=prediction_set,
         gate=summed_up([(o.gate, o.area_um2) for o in counted if o.gate is not None]),
         forced=store.forced,
     )

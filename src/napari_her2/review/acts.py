@@ -106,6 +106,12 @@ def why_not(
                     "alone.",
                     "Give your own call with a reason instead.",
                 )
+            if act is Act.CONFIRM and seen.forced and isinstance(seen.call, Score):
+                return ReviewError(
+                    "This suggestion was forced on tissue or stain the model does not "
+                    "know.",
+                    "Give your own call with a reason instead.",
+                )
         case Act.OWN_READ:
             if seen is not None:
                 return ReviewError(

@@ -85,6 +85,20 @@ class Desk:
         if self.session.state.run.is_running:
             self.stage.show_synthetic()
 
+    def run_anyway(self) -> None:
+        """Force the last run on what the model does not know; all of it is marked."""
+        self._force(on=True)
+
+    def stop_forcing(self) -> None:
+        """Go back to runs that leave out what the model does not know."""
+        self._force(on=False)
+
+    def _force(self, *, on: bool) -> None:
+        with noticed(self.session):
+            self.session.force(on=on)
+            self.stage.refresh_overlays()
+            self.run(self.session.last_target)
+
     def select_next(self) -> None:
         """Go to the next region of the list, and back to the first at its end."""
         state = self.session.state
@@ -140,7 +154,7 @@ def _run_on_view(viewer: Any) -> None:
 
 
 def _blink(viewer: Any) -> None:
-    """Show or hide the synthetic IHC."""
+    """Show or hide the synthetic stain."""
     desk_of(viewer).stage.blink()
 
 

@@ -13,7 +13,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_her2.inference.result import TileState
 from napari_her2.inference.store import ResultStore
 from napari_her2.viewer.frame import outline
 from napari_her2.viewer.palette import (
@@ -24,9 +23,14 @@ from napari_her2.viewer.palette import (
     score_colormap,
 )
 from napari_her2.viewer.placement import Placement
+from napari_her2.viewer.roles import SYNTHETIC as SYNTHETIC_ROLES
 from napari_her2.viewer.roles import Role, tag
 
 SYNTHETIC_NAME = "SYNTHETIC IHC (not a stain)"
+SYNTHETIC_HE_NAME = "SYNTHETIC H&E (not a stain)"
+FORCED_NAME = "FORCED"
+SCORE_OPACITY = 0.35
+"""Strong enough to tell the scores apart, weak enough to see the tissue."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,9 +53,16 @@ OVERLAYS = (
         opacity=1.0,
     ),
     Overlay(
+        Role.SYNTHETIC_HE,
+        SYNTHETIC_HE_NAME,
+        "H&E computed from the IHC. No haematoxylin or eosin touched this tissue.",
+        opacity=1.0,
+    ),
+    Overlay(
         Role.SCORE_MAP,
         "AI score per tile",
         "Most probable score of each tile; shown where it was revealed to you.",
+        opacity=SCORE_OPACITY,
     ),
     Overlay(
         Role.ATTENTION,
@@ -72,11 +83,14 @@ def overlay_arguments(
 ) -> dict[str, Any]:
     """Return the fixed layer arguments of one overlay (all but its data)."""
     kinds: dict[Role, Callable[[], dict[str, Any]]] = {
-        Role.SYNTHETIC_IHC: lambda: {
-            "rgb": True,
-            "multiscale": True,
-            **placement.image(store.grid.model_mpp),
-        },
+        **dict.fromkeys(
+            SYNTHETIC_ROLES,
+            lambda: {
+                "rgb": True,
+                "multiscale": True,
+                **placement.image(store.grid.model_mpp),
+            },
+        ),
         Role.SCORE_MAP: lambda: {
             "colormap": score_colormap(),
             "contrast_limits": (-0.5, 4.5),
@@ -105,26 +119,29 @@ def add_overlay(
     data: Any,
     arguments: dict[str, Any],
     case_id: str,
-    run_id: str,
+    store: ResultStore,
 ) -> Any:
     """Add one overlay on top of a viewer's layers and return its layer."""
     layer = viewer.add_image(
         data,
-        name=overlay.name,
+        name=f"{FORCED_NAME} {overlay.name}" if store.forced else overlay.name,
         visible=overlay.is_visible,
         opacity=overlay.opacity,
         blending="translucent",
-        metadata=tag(overlay.role, case_id, run_id),
+        metadata=tag(overlay.role, case_id, store.folder.name, forced=store.forced),
         **arguments,
     )
-    if overlay.role is Role.SYNTHETIC_IHC:
+    title = layer.name_overlay
+    if overlay.role in SYNTHETIC_ROLES:
         # the border is out of sight when the view lies inside a tile
-        mark = layer.name_overlay
-        mark.position, mark.font_size = "top_left", 10
-        mark.color, mark.box_color = "white", SYNTHETIC
-        mark.visible = True
+        title.position, title.font_size = "top_left", 10
+        title.color, title.box_color = "white", SYNTHETIC
+        title.visible = True
     elif overlay.role is not Role.SCORE_MAP:
         layer.colorbar.visible = True
+        # a bar alone does not say what it measures
+        title.position, title.font_size = layer.colorbar.position, 8
+        title.visible = True
     return layer
 
 
@@ -137,7 +154,7 @@ def frame_data(store: ResultStore, at_least: int = 0) -> NDArray[np.float64]:
     """
     grid = store.grid
     pieces = outline(
-        store.state >= TileState.BOTH,
+        store.is_synthesised,
         np.asarray(grid.row_edges),
         np.asarray(grid.col_edges),
     )
@@ -150,15 +167,17 @@ def add_frame(
     data: NDArray[np.float64],
     placement: Placement,
     case_id: str,
-    run_id: str,
+    store: ResultStore,
 ) -> Any:
     """Add the border around the synthetic pixels and return its layer."""
     return viewer.add_vectors(
         data,
-        name="Border of the synthetic IHC",
+        name="Border of the synthetic stain",
         edge_color=SYNTHETIC,
         vector_style="line",
         opacity=1.0,
-        metadata=tag(Role.SYNTHETIC_FRAME, case_id, run_id),
+        metadata=tag(
+            Role.SYNTHETIC_FRAME, case_id, store.folder.name, forced=store.forced
+        ),
         **placement.outline(),
     )

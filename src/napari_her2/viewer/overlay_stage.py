@@ -10,6 +10,7 @@ from psygnal import Signal
 
 from napari_her2.app.session import Session
 from napari_her2.app.status import RunPhase
+from napari_her2.inference.identity import HE_TO_IHC, IHC_TO_HE
 from napari_her2.inference.result import TileState
 from napari_her2.inference.store import ResultStore
 from napari_her2.viewer.growing_pyramid import growing_pyramid
@@ -22,9 +23,10 @@ from napari_her2.viewer.overlay_layers import (
     overlay_arguments,
 )
 from napari_her2.viewer.placement import placement_of
-from napari_her2.viewer.roles import Role, find, index_for
+from napari_her2.viewer.roles import SYNTHETIC, Role, find, index_for
 from napari_her2.viewer.score_grid import revealed_tiles, score_grid
 
+_DIRECTIONS = {Role.SYNTHETIC_IHC: HE_TO_IHC, Role.SYNTHETIC_HE: IHC_TO_HE}
 FRAME_PX = 3.0
 """Width on screen of the border around synthetic pixels, logical pixels."""
 
@@ -94,22 +96,23 @@ class OverlayStage:
                 self._add(viewer, overlay, data, store)
             elif overlay.role is Role.SCORE_MAP:
                 layer.data = data
-            elif has_new_tiles and overlay.role is Role.SYNTHETIC_IHC:
+            elif has_new_tiles and overlay.role in SYNTHETIC:
                 layer.refresh(extent=False)
                 self.tiles_changed.emit()
             elif has_new_tiles:
                 layer.data = data
-        synthetic = find(viewer.layers, Role.SYNTHETIC_IHC)
+        synthetic = find(viewer.layers, *SYNTHETIC)
         if synthetic is not None:
             self._frame(viewer, store, synthetic, has_new_tiles=has_new_tiles)
 
     def _data(self, overlay: Overlay, store: ResultStore) -> Any:
         """Return what an overlay shows, None when it must not or cannot be shown."""
-        state = self._session.state
         match overlay.role:
-            case Role.SYNTHETIC_IHC:
-                has_he = state.pair is not None and state.pair.he is not None
-                return growing_pyramid(store.synthetic_levels) if has_he else None
+            case Role.SYNTHETIC_IHC | Role.SYNTHETIC_HE:
+                is_made = _DIRECTIONS[overlay.role] == store.direction
+                if not is_made or not store.is_synthesised.any():
+                    return None
+                return growing_pyramid(store.synthetic_levels)
             case Role.SCORE_MAP:
                 return self._scores(store)
             case Role.ATTENTION:
@@ -136,6 +139,8 @@ class OverlayStage:
         if not shown.any():
             return None
         scores = score_grid(probabilities, state.bundle.card.classes)
+        if not store.forced:
+            shown &= ~store.unfamiliar
         return np.where(shown, scores, np.float32(np.nan))
 
     def _add(
@@ -147,9 +152,7 @@ class OverlayStage:
         place = index_for(viewer.layers, overlay.role)
         active = viewer.layers.selection.active
         arguments = overlay_arguments(overlay.role, store, placement_of(pair))
-        layer = add_overlay(
-            viewer, overlay, data, arguments, case.case_id, store.folder.name
-        )
+        layer = add_overlay(viewer, overlay, data, arguments, case.case_id, store)
         viewer.layers.move(viewer.layers.index(layer), place)
         viewer.layers.selection.active = active
         if self._session.state.run.phase is RunPhase.IDLE:
@@ -170,11 +173,7 @@ class OverlayStage:
         place = index_for(viewer.layers, Role.SYNTHETIC_FRAME)
         active = viewer.layers.selection.active
         frame = add_frame(
-            viewer,
-            frame_data(store),
-            placement_of(pair),
-            case.case_id,
-            store.folder.name,
+            viewer, frame_data(store), placement_of(pair), case.case_id, store
         )
         viewer.layers.move(viewer.layers.index(frame), place)
         viewer.layers.selection.active = active

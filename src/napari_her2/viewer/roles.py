@@ -18,6 +18,7 @@ class Role(StrEnum):
     HE = "he"
     IHC = "ihc"
     SYNTHETIC_IHC = "synthetic_ihc"
+    SYNTHETIC_HE = "synthetic_he"
     SCORE_MAP = "score_map"
     ATTENTION = "attention"
     BRANCH_SHARE = "branch_share"
@@ -25,14 +26,23 @@ class Role(StrEnum):
     REGIONS = "regions"
 
 
-def tag(role: Role, case_id: str, run_id: str = "") -> dict[str, Any]:
+SYNTHETIC = (Role.SYNTHETIC_IHC, Role.SYNTHETIC_HE)
+"""The computed stains; a case has one of them at most."""
+
+
+def tag(
+    role: Role, case_id: str, run_id: str = "", *, forced: bool = False
+) -> dict[str, Any]:
     """Return the metadata that marks a layer as ours.
 
     ``run_id`` names the results a layer shows; empty for slides and regions.
+    ``forced`` marks what a run made of tissue the model does not know.
     """
     entry: dict[str, Any] = {"case_id": case_id, "role": role.value, "run_id": run_id}
-    if role in (Role.SYNTHETIC_IHC, Role.SYNTHETIC_FRAME):
+    if role in (*SYNTHETIC, Role.SYNTHETIC_FRAME):
         entry["synthetic"] = True
+    if forced:
+        entry["forced"] = True
     return {KEY: entry}
 
 
@@ -53,9 +63,9 @@ def role_rank(layer: Any) -> int:
     return -1 if role is None else list(Role).index(role)
 
 
-def find(layers: Iterable[Any], role: Role) -> Any | None:
-    """Return the first layer with a role, None when there is none."""
-    return next((layer for layer in layers if role_of(layer) is role), None)
+def find(layers: Iterable[Any], *roles: Role) -> Any | None:
+    """Return the first layer with one of the roles, None when there is none."""
+    return next((layer for layer in layers if role_of(layer) in roles), None)
 
 
 def ours(layers: Iterable[Any]) -> list[Any]:

@@ -25,7 +25,7 @@ from napari_her2.viewer.region_layer import (
     next_name,
     square_mm_box,
 )
-from napari_her2.viewer.roles import Role, find, ours, role_rank
+from napari_her2.viewer.roles import SYNTHETIC, Role, find, ours, role_rank
 from napari_her2.viewer.slicing import give_back_async, take_async
 from napari_her2.viewer.slide_layers import slide_layers
 from napari_her2.viewer.viewport import look_at, view_box_px
@@ -124,20 +124,23 @@ class Stage:
         with noticed(self._session):
             self._session.set_regions((*state.regions, region))
 
-    def overlay(self, role: Role) -> Any | None:
-        """Return the layer that shows an overlay now."""
+    def overlay(self, *roles: Role) -> Any | None:
+        """Return the layer that shows one of these overlays now."""
         viewer = self._viewer()
-        return None if viewer is None else find(viewer.layers, role)
+        return None if viewer is None else find(viewer.layers, *roles)
 
     def show_synthetic(self) -> None:
-        """Bring the synthetic IHC of an earlier run into sight."""
+        """Bring the synthetic IHC of an earlier run into sight.
+
+        A synthetic H&E stays where it is: it would cover the real IHC.
+        """
         layer = self.overlay(Role.SYNTHETIC_IHC)
         if layer is not None:
             layer.visible = True
 
     def blink(self) -> None:
-        """Show or hide the synthetic IHC; its border goes with it."""
-        layer = self.overlay(Role.SYNTHETIC_IHC)
+        """Show or hide the synthetic stain; its border goes with it."""
+        layer = self.overlay(*SYNTHETIC)
         if layer is not None:
             layer.visible = not layer.visible
 

@@ -11,25 +11,28 @@ from weakref import ref
 
 from napari.components import ViewerModel
 
+from napari_her2.viewer.palette import GLASS
 from napari_her2.viewer.roles import Role, find
 
 
 class Twin:
-    """Mirrors the layer of one role.
+    """Mirrors the layer of one role, or of another where that is missing.
 
     Parameters
     ----------
     viewer
         The main viewer; only weakly held.
-    role
-        What is mirrored, when it is there.
+    roles
+        What is mirrored: the first of these that is there.
     """
 
-    def __init__(self, viewer: Any, role: Role) -> None:
+    def __init__(self, viewer: Any, *roles: Role) -> None:
         self._viewer = ref(viewer)
-        self._role = role
+        self._roles = roles
         self._source: Any = None
         self.model = ViewerModel()
+        # what is not computed is as light as glass, not black
+        self.model.canvas.background_color_override = GLASS
         viewer.layers.events.inserted.connect(self.refresh)
         viewer.layers.events.removed.connect(self.refresh)
         self.refresh()
@@ -42,7 +45,7 @@ class Twin:
     def refresh(self) -> None:
         """Take over the layer that has the role now."""
         viewer = self._viewer()
-        source = None if viewer is None else find(viewer.layers, self._role)
+        source = None if viewer is None else find(viewer.layers, *self._roles)
         if source is self._source:
             return
         self.model.layers.clear()

@@ -8,6 +8,7 @@ from qtpy.QtWidgets import QFileDialog, QHBoxLayout
 
 from napari_her2.viewer.desk import Desk
 from napari_her2.viewer.notices import noticed
+from napari_her2.widgets.forced_banner import ForcedBanner
 from napari_her2.widgets.notice_line import NoticeLine
 from napari_her2.widgets.overlay_controls import OverlayControls
 from napari_her2.widgets.panel import Panel
@@ -27,6 +28,7 @@ class AssistDock(Panel):
         self.choose.clicked.connect(self._on_choose)
         self.notice = NoticeLine(desk)
         self.runs = RunControls(desk)
+        self.forced = ForcedBanner(desk)
         self.result = ResultCard(desk)
         self.overlays = OverlayControls(desk)
         head = QHBoxLayout()
@@ -36,6 +38,7 @@ class AssistDock(Panel):
         self.column.addLayout(head)
         self.column.addWidget(self.trained_on)
         self.column.addWidget(self.runs)
+        self.column.addWidget(self.forced)
         self.column.addWidget(rule())
         self.column.addWidget(self.result)
         self.column.addWidget(rule())

@@ -38,15 +38,18 @@ class CaseDock(Panel):
             buttons.addWidget(widget)
         self.name = label(look="strong")
         self.registration = label(look="muted", wrap=True)
+        self.stains = label(look="caution", wrap=True)
         self.notice = NoticeLine(desk)
         self.column.addLayout(buttons)
         self.column.addWidget(self.notice)
         self.column.addWidget(self.name)
         self.column.addWidget(SlideRows(desk))
+        self.column.addWidget(self.stains)
         self.column.addWidget(self.registration)
         self.column.addStretch(1)
         events = self.session.state.events
         self.follow(self._draw, events.case, events.pair)
+        self.follow(self._draw_stains, events.stain_doubts)
 
     def _draw(self) -> None:
         state = self.session.state
@@ -60,6 +63,11 @@ class CaseDock(Panel):
             self.registration.setText(
                 _REGISTRATION.get(source, f"Registration: {source}")
             )
+
+    def _draw_stains(self) -> None:
+        doubts = self.session.state.stain_doubts
+        self.stains.setText("\n".join(doubts))
+        self.stains.setVisible(bool(doubts))
 
     def _on_open_case(self) -> None:
         path, _ = QFileDialog.getOpenFileName(

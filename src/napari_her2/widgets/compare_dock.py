@@ -11,6 +11,7 @@ from qtpy.QtWidgets import QFrame, QHBoxLayout, QLabel, QStackedLayout, QVBoxLay
 from napari_her2.viewer.desk import Desk
 from napari_her2.viewer.linked_camera import LinkedCameras
 from napari_her2.viewer.palette import SYNTHETIC
+from napari_her2.viewer.roles import SYNTHETIC as SYNTHETIC_ROLES
 from napari_her2.viewer.roles import Role
 from napari_her2.viewer.twin import Twin
 from napari_her2.widgets.panel import Listener
@@ -18,10 +19,12 @@ from napari_her2.widgets.style import STYLE, label
 
 CANVAS_PX = 160
 SYNTHETIC_TITLE = "SYNTHETIC IHC · computed from H&E, not a stain"
+SYNTHETIC_HE_TITLE = "SYNTHETIC H&E · computed from IHC, not a stain"
 NOT_OPEN = "No case is open."
 NO_IHC = "This case has no real IHC slide."
 NO_HE = "A synthetic IHC needs an H&E slide, and this case has none."
-NOT_RUN = "No synthetic IHC yet. Run the AI on a view or a region."
+UNFAMILIAR = "Nothing synthetic is shown of tissue the model does not know."
+NOT_RUN = "Nothing synthetic yet. Run the AI on a view or a region."
 
 
 class CompareDock(Listener):
@@ -31,13 +34,11 @@ class CompareDock(Listener):
         super().__init__(desk)
         self.setStyleSheet(STYLE)
         self.real = ComparePane(
-            desk, Role.IHC, label("Real IHC", "strong", wrap=True), border=None
+            desk, (Role.IHC,), label("Real IHC", "strong", wrap=True), border=None
         )
+        self.title = label(SYNTHETIC_TITLE, "synthetic", wrap=True)
         self.synthetic = ComparePane(
-            desk,
-            Role.SYNTHETIC_IHC,
-            label(SYNTHETIC_TITLE, "synthetic", wrap=True),
-            border=SYNTHETIC,
+            desk, SYNTHETIC_ROLES, self.title, border=SYNTHETIC
         )
         self._panes = (self.real, self.synthetic)
         cameras = [desk.viewer, *(pane.twin.model for pane in self._panes)]
@@ -49,7 +50,15 @@ class CompareDock(Listener):
         self._is_docked = False
         self._is_closed = False
         desk.stage.overlays.tiles_changed.connect(self._on_tiles)
-        self.follow(self._draw_reasons, self.session.state.events.pair)
+        events = self.session.state.events
+        self.follow(
+            self._draw_reasons,
+            events.pair,
+            events.bundle,
+            events.run,
+            events.forced,
+            events.unfamiliar,
+        )
 
     def shut_down(self) -> None:
         """Release canvases and pixels; napari counts canvases that are left."""
@@ -80,7 +89,16 @@ class CompareDock(Listener):
             self.synthetic.nothing.setText(NOT_OPEN)
         else:
             self.real.nothing.setText(NO_IHC)
-            self.synthetic.nothing.setText(NO_HE if pair.he is None else NOT_RUN)
+            store = self.session.results
+            is_made = store is None or bool(store.direction)
+            has_none = pair.he is None and not is_made
+            self.synthetic.nothing.setText(NO_HE if has_none else NOT_RUN)
+            title = SYNTHETIC_HE_TITLE if pair.he is None else SYNTHETIC_TITLE
+            if self.session.state.forced:
+                title = f"FORCED · {title.partition(' · ')[0]} · not a stain"
+            self.title.setText(title)
+            if self.session.state.unfamiliar and not has_none:
+                self.synthetic.nothing.setText(UNFAMILIAR)
 
     def _on_tiles(self) -> None:
         self.synthetic.twin.refresh_pixels()
@@ -90,10 +108,10 @@ class ComparePane(QFrame):
     """One canvas with its title, or the reason why it is empty."""
 
     def __init__(
-        self, desk: Desk, role: Role, title: QLabel, *, border: str | None
+        self, desk: Desk, roles: tuple[Role, ...], title: QLabel, *, border: str | None
     ) -> None:
         super().__init__()
-        self.twin = Twin(desk.viewer, role)
+        self.twin = Twin(desk.viewer, *roles)
         self.canvas = QtViewer(self.twin.model)
         self.canvas.setMinimumHeight(CANVAS_PX)
         self.nothing = label(look="muted", wrap=True)

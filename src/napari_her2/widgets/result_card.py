@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from qtpy.QtWidgets import QHBoxLayout, QVBoxLayout, QWidget
+from qtpy.QtWidgets import QHBoxLayout, QLabel, QVBoxLayout, QWidget
 
 from napari_her2.app.state import RegionReview
+from napari_her2.core.records import UNFAMILIAR as UNKNOWN
 from napari_her2.core.records import Suggestion
 from napari_her2.core.score import NotAssessable
 from napari_her2.viewer.desk import Desk
@@ -12,16 +13,29 @@ from napari_her2.viewer.evidence import evidence_in
 from napari_her2.widgets.panel import Listener
 from napari_her2.widgets.probability_bars import ProbabilityBars
 from napari_her2.widgets.style import label
+from napari_her2.widgets.suggestion_words import (
+    arm_line,
+    arm_tip,
+    gate_line,
+    gate_tip,
+    set_line,
+    set_tip,
+)
 
 HIDDEN = "Suggestion ready. Give your first read to reveal it."
 READ_GIVEN = "Suggestion ready. Your first read is locked: reveal it when you wish."
 NAMELESS = "Suggestion ready. Enter your name in the Review dock to go on."
+NONE_TO_HIDE = f"No suggestion: {UNKNOWN.reason}."
 RUNNING = "The suggestion comes when the run is done."
 NOTHING = "No suggestion yet. Run the AI on a view or a region."
 
 
 class ResultCard(Listener):
-    """The suggestion of the selected region; empty of it while it is hidden."""
+    """The suggestion of the selected region; empty of it while it is hidden.
+
+    That the model does not know the tissue is told at once: there is no call that
+    could lean on a first read.
+    """
 
     def __init__(self, desk: Desk) -> None:
         super().__init__(desk)
@@ -31,16 +45,28 @@ class ResultCard(Listener):
         self.meaning = label(wrap=True)
         self.caution = label(look="caution", wrap=True)
         self.bars = ProbabilityBars()
+        self.prediction_set = label(wrap=True)
+        self.arm = label(wrap=True)
+        self.gate = label(wrap=True)
         self.evidence = label(look="muted", wrap=True)
         self._open = QWidget()
-        head = QHBoxLayout()
+        head, words = QHBoxLayout(), QVBoxLayout()
+        words.setSpacing(0)
+        words.addWidget(self.meaning)
+        words.addWidget(self.prediction_set)
         head.addWidget(self.call)
-        head.addWidget(self.meaning, 1)
+        head.addLayout(words, 1)
         inner = QVBoxLayout(self._open)
         inner.setContentsMargins(0, 0, 0, 0)
         inner.setSpacing(3)
         inner.addLayout(head)
-        for widget in (self.caution, self.bars, self.evidence):
+        for widget in (
+            self.caution,
+            self.bars,
+            self.arm,
+            self.gate,
+            self.evidence,
+        ):
             inner.addWidget(widget)
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
@@ -72,13 +98,24 @@ class ResultCard(Listener):
         state = self.session.state
         if row is None or not row.suggestion_hidden:
             return RUNNING if state.run.is_running else NOTHING
+        if row.record.suggestion is not None and row.record.suggestion.call == UNKNOWN:
+            return NONE_TO_HIDE
         if state.reader is None:
             return NAMELESS
         return HIDDEN if self.own_first_read is None else READ_GIVEN
 
     def _clear(self) -> None:
-        for widget in (self.call, self.meaning, self.caution, self.evidence):
+        for widget in (
+            self.call,
+            self.meaning,
+            self.caution,
+            self.prediction_set,
+            self.arm,
+            self.gate,
+            self.evidence,
+        ):
             widget.setText("")
+            widget.setToolTip("")
         self.bars.show_shares(())
 
     def _show(self, row: RegionReview, suggestion: Suggestion) -> None:
@@ -93,13 +130,19 @@ class ResultCard(Listener):
         self.caution.setVisible(bool(suggestion.caution))
         self.bars.setVisible(bool(suggestion.probabilities))
         self.bars.show_shares(suggestion.probabilities)
-        tiles = "tile" if suggestion.n_tiles == 1 else "tiles"
-        lines = [f"From {suggestion.evidence} · {suggestion.n_tiles} {tiles}"]
+        _fill(self.prediction_set, set_line(suggestion), set_tip(suggestion))
+        _fill(self.arm, arm_line(suggestion), arm_tip(suggestion))
+        _fill(self.gate, gate_line(suggestion), gate_tip(suggestion))
         store = self.session.results
         weighed = None if store is None else evidence_in(store, row.region)
-        if weighed is not None:
-            lines.append(weighed.sentence)
-        self.evidence.setText("\n".join(lines))
+        _fill(self.evidence, "" if weighed is None else weighed.sentence)
+
+
+def _fill(widget: QLabel, text: str, tip: str = "") -> None:
+    """Show a line with its tooltip; a line without text takes no room."""
+    widget.setText(text)
+    widget.setToolTip(tip)
+    widget.setVisible(bool(text))
 
 
 def _title(row: RegionReview) -> str:

@@ -15,7 +15,7 @@ from napari_her2.widgets.style import COLUMN_PX
 AREAS = {"Case": "left", "Assist": "right", "Review": "right", "Compare": "bottom"}
 COMPARE_PX = 300
 REVIEW_SHARE = 0.55
-HISTORY_PX = 60
+HISTORY_PX = 36
 """Room for the dock's title and a second line of the decision's history."""
 
 
