@@ -9,12 +9,15 @@ from napari_her2.core.records import Arm, GateVerdict
 from napari_her2.core.score import Stain
 from napari_her2.models.bundle import write_bundle
 from napari_her2.models.config import DEMO
+from napari_her2.models.gate import Gate
+from napari_her2.models.generator import receptive_field_px
 from napari_her2.models.network import (
     Her2Network,
     evidence_sum,
     load_network,
     to_uint8,
 )
+from napari_her2.models.statistics import statistics_state
 
 TINY = replace(
     DEMO,
@@ -110,8 +113,11 @@ def test_a_policy_that_does_not_fit_the_classifier_is_refused():
 class AlternatingGate:
     """Accepts every other tile and keeps what it was shown."""
 
-    def decide(self, embedding_observed, embedding_with, observed):
+    def decide(
+        self, embedding_observed, embedding_with, observed, real, reconstruction
+    ):
         self.seen = embedding_observed, embedding_with, observed
+        self.images = real, reconstruction
         return tuple(
             GateVerdict(k % 2 == 0, 0.0, 0.0, 0.0, 0.0, 0.0, "alternating")
             for k in range(len(embedding_observed))
@@ -139,6 +145,10 @@ def test_the_gate_decides_tile_by_tile(network, tiles, given):
     observed, _with, stain = network.gate.seen
     assert torch.allclose(observed, alone.embedding, atol=1e-6)
     assert stain is given
+    real, reconstruction = network.gate.images
+    assert torch.equal(real, next(x for x in pair if x is not None))
+    fake = out.synthetic_ihc if given is Stain.HE else out.synthetic_he
+    assert torch.equal(reconstruction, fake.float() / 255)
 
 
 def test_there_is_nothing_to_decide_when_both_stains_are_there(network, tiles):
@@ -190,12 +200,13 @@ def test_what_lies_outside_the_core_never_reaches_the_classifier(tiles):
 
 
 @pytest.mark.slow
-def test_the_core_does_not_depend_on_what_lies_beyond_the_halo():
+@pytest.mark.parametrize("direction", ["he_to_ihc", "ihc_to_he"])
+def test_the_core_does_not_depend_on_what_lies_beyond_the_halo(direction):
     """The same place computed from two tiles a step apart is bit-identical."""
     torch.manual_seed(5)
     network = Her2Network(DEMO, core_px=128, halo_px=64, attention_scale=1.0)
     image = torch.rand(1, 3, 320, 320)
-    generator = network.generators["he_to_ihc"]
+    generator = network.generators[direction]
     whole = generator(image * 2 - 1)
     part = generator(image[..., 64:, 64:] * 2 - 1)
     inside = to_uint8(whole)[..., 128:-64, 128:-64]
@@ -204,6 +215,21 @@ def test_the_core_does_not_depend_on_what_lies_beyond_the_halo():
     spoilt[..., 64:-64, 64:-64] = image[..., 64:-64, 64:-64]
     again = generator(spoilt * 2 - 1)
     assert torch.equal(again[..., 128:-128, 128:-128], whole[..., 128:-128, 128:-128])
+
+
+@pytest.mark.parametrize("direction", ["he_to_ihc", "ihc_to_he"])
+def test_one_pixel_beyond_the_field_changes_nothing(network, direction):
+    """Pixels outside the declared field are perturbed; those inside it do count."""
+    field = receptive_field_px(network.config)
+    image = torch.rand(1, 3, network.tile_px, network.tile_px)
+    generator = network.generators[direction]
+    expected = generator(image * 2 - 1)[..., 96, 96]
+    outside = torch.rand_like(image)
+    rows = slice(96 - field, 96 + field + 1)
+    outside[..., rows, rows] = image[..., rows, rows]
+    assert torch.equal(generator(outside * 2 - 1)[..., 96, 96], expected)
+    image[..., rows, rows] = 0
+    assert not torch.equal(generator(image * 2 - 1)[..., 96, 96], expected)
 
 
 def test_a_batch_gives_what_each_tile_gives_alone(network, tiles):
@@ -285,6 +311,41 @@ def test_a_card_that_does_not_fit_is_refused(tmp_path, card, network, change, me
     wrong = write_bundle(tmp_path / "wrong", replace(card, **change), _states(network))
     with pytest.raises(BundleError, match=message):
         load_network(wrong)
+
+
+def _gate(width):
+    unit = torch.nn.functional.normalize(torch.ones(3, 6, 2), dim=2)
+    return Gate(
+        centre=torch.zeros(width),
+        projection=torch.ones(width, 2),
+        prototypes=unit,
+        spreads=torch.ones(3, 6),
+        counts=torch.full((3, 6), 50.0),
+        min_agreement=torch.tensor([-1.0, -1.0]),
+    )
+
+
+def test_gate_statistics_come_with_the_bundle(tmp_path, card, network, tiles):
+    gate = _gate(2 * network.config.feature_width)
+    states = {**_states(network), "statistics": statistics_state(gate, None)}
+    loaded = load_network(write_bundle(tmp_path / "gated", card, states))
+    assert loaded.familiarity is None
+    expected = gate.state()
+    assert all(torch.equal(expected[k], t) for k, t in loaded.gate.state().items())
+    verdicts = loaded(tiles[0], None).gate
+    assert all(isinstance(verdict, GateVerdict) for verdict in verdicts)
+    assert loaded(*tiles).gate == (None, None)
+
+
+def test_statistics_that_do_not_fit_are_refused(tmp_path, card, network):
+    state = statistics_state(_gate(8), None)
+    state["gate.spreads"] = torch.ones(2, 2)
+    states = {**_states(network), "statistics": state}
+    with pytest.raises(BundleError, match="statistics do not fit"):
+        load_network(write_bundle(tmp_path / "wrong", card, states))
+    states["statistics"] = {"familiarity.mean": torch.ones(1)}
+    with pytest.raises(BundleError, match="statistics do not fit"):
+        load_network(write_bundle(tmp_path / "less", card, states))
 
 
 @pytest.mark.parametrize("part", ["he_to_ihc", "classifier"])

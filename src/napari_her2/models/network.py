@@ -9,78 +9,50 @@ depends on what happens to be on screen.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from functools import reduce
-from typing import Any, Literal, Protocol, Self, get_args
+from typing import Any, Literal, Self, get_args
 
 import torch
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from napari_her2.core.errors import BundleError, UsageError
-from napari_her2.core.records import Arm, GateVerdict
+from napari_her2.core.records import Arm
 from napari_her2.core.score import Stain
 from napari_her2.models import encoders, generator
 from napari_her2.models.bundle import Bundle
 from napari_her2.models.classifier import ClassifierOutput, Her2Classifier
 from napari_her2.models.config import NetworkConfig
+from napari_her2.models.evidence import branch_share, evidence_sum
 from napari_her2.models.generator import Generator, receptive_field_px
 from napari_her2.models.selector import StainSelector
+from napari_her2.models.statistics import read_statistics
+from napari_her2.models.tile_output import (
+    ReconstructionGate,
+    TileFamiliarity,
+    TileOutput,
+)
+
+__all__ = [
+    "HE_TO_IHC",
+    "IHC_TO_HE",
+    "Her2Network",
+    "Policy",
+    "TileOutput",
+    "evidence_sum",
+    "load_network",
+    "to_uint8",
+]
 
 Policy = Literal["gan", "shared", "zero"]
 HE_TO_IHC, IHC_TO_HE = "he_to_ihc", "ihc_to_he"
 NEEDED_PARTS = (HE_TO_IHC, "classifier")
-STRONGEST_CHANNELS = 8
-"""How many channels of the attention module make up the evidence map."""
 
 _ALONE = {Stain.HE: Arm.HE, Stain.IHC: Arm.IHC}
 _RECONSTRUCTED = {
     Stain.HE: Arm.HE_RECONSTRUCTED,
     Stain.IHC: Arm.IHC_RECONSTRUCTED,
 }
-
-
-class ReconstructionGate(Protocol):
-    """What the network needs of a gate: ``models.gate.Gate`` is one."""
-
-    def decide(
-        self, embedding_observed: Tensor, embedding_with: Tensor, observed: Stain
-    ) -> tuple[GateVerdict, ...]:
-        """Say per tile whether the reconstruction helps; embeddings (B, D)."""
-        ...
-
-
-class TileFamiliarity(Protocol):
-    """What the network needs to know unfamiliar tiles."""
-
-    def distance(self, stain: Stain, image: Tensor) -> Tensor:
-        """Return (B,), distance over threshold of images (B, 3, h, w) in [0, 1]."""
-        ...
-
-
-@dataclass(frozen=True, slots=True)
-class TileOutput:
-    """Results for the cores of a batch of tiles.
-
-    Images are (B, 3, core, core) uint8: ``synthetic_ihc`` whenever H&E was given,
-    ``synthetic_he`` when only IHC was and the bundle can make it. ``logits``
-    (B, K) are those of the ``arm`` used in each tile; ``attention`` (B, a, a) in
-    [0, 1], a = core / 32; ``channel_weights`` (B, C) in (0, 1); ``branch_share``
-    (B,), share of the H&E branch in [0, 1]. ``gate`` says of each tile why the
-    reconstruction was used or not, None where there was nothing to decide.
-    ``distance`` (B,) is how unfamiliar the tile is, 1 at the threshold, NaN when
-    the bundle cannot tell.
-    """
-
-    synthetic_ihc: Tensor | None
-    synthetic_he: Tensor | None
-    logits: Tensor
-    attention: Tensor
-    channel_weights: Tensor
-    branch_share: Tensor
-    arm: tuple[Arm, ...]
-    gate: tuple[GateVerdict | None, ...]
-    distance: Tensor
 
 
 class Her2Network(nn.Module):
@@ -149,7 +121,8 @@ class Her2Network(nn.Module):
         self.translators: dict[str, Callable[[Tensor], Tensor]] = {}
         self.classifier = Her2Classifier(config)
         self.selector = StainSelector(config.selector_width) if selector else None
-        self.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        for part in self.parts().values():
+            part.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.requires_grad_(False).eval()
 
     @property
@@ -236,7 +209,13 @@ class Her2Network(nn.Module):
             arms = (_RECONSTRUCTED[given],) * count
             return {**maps, "arm": arms, "gate": (None,) * count}
         alone = self.classifier.combine({given: features[given]})
-        verdicts = self.gate.decide(alone.embedding, beside.embedding, observed=given)
+        verdicts = self.gate.decide(
+            alone.embedding,
+            beside.embedding,
+            given,
+            real=real,
+            reconstruction=fake,
+        )
         used = torch.tensor([v.accepted for v in verdicts], device=real.device)
         fallback = self._maps(alone, he_given=given is Stain.HE)
         chosen = {
@@ -256,7 +235,7 @@ class Her2Network(nn.Module):
             "logits": result.logits,
             "attention": (evidence_sum(result) / self.attention_scale).clamp(0, 1),
             "channel_weights": result.channel_weights,
-            "branch_share": _branch_share(result, he_given=he_given),
+            "branch_share": branch_share(result, he_given=he_given),
         }
 
     def _distance(self, cores: Mapping[Stain, Tensor]) -> Tensor:
@@ -279,36 +258,6 @@ class Her2Network(nn.Module):
 def to_uint8(image: Tensor) -> Tensor:
     """Round an image in [-1, 1] to grey values."""
     return ((image + 1) * 127.5).round().clamp(0, 255).to(torch.uint8)
-
-
-def evidence_sum(result: ClassifierOutput) -> Tensor:
-    """Sum the positive weighted activations of the strongest channels.
-
-    Strongest means the :data:`STRONGEST_CHANNELS` largest channel weights of
-    the tile. Shape (B, a, a), not yet scaled.
-    """
-    count = min(STRONGEST_CHANNELS, result.channel_weights.shape[1])
-    strongest = result.channel_weights.topk(count).indices
-    picked = result.attended.gather(
-        1, strongest[:, :, None, None].expand(-1, -1, *result.attended.shape[2:])
-    )
-    return picked.clamp(min=0).sum(1)
-
-
-def _branch_share(result: ClassifierOutput, *, he_given: bool) -> Tensor:
-    """Share of the H&E branch, real or reconstructed, in what attention lets through.
-
-    The fused map is linear in both branches: W_he f_he + W_ihc f_ihc. A
-    branch's contribution is the mean over the tile of its part's magnitude,
-    times the channel weight, summed over channels. Without H&E its share is 0,
-    for what stands in for it comes from the IHC.
-    """
-    weights = result.channel_weights
-    he = (result.he_part.abs().mean((2, 3)) * weights).sum(1)
-    ihc = (result.ihc_part.abs().mean((2, 3)) * weights).sum(1)
-    if not he_given:
-        return torch.zeros_like(he)
-    return he / (he + ihc).clamp(min=torch.finfo(he.dtype).tiny)
 
 
 def load_network(bundle: Bundle) -> Her2Network:
@@ -343,6 +292,7 @@ def load_network(bundle: Bundle) -> Her2Network:
             bundle,
             f"{len(card.classes)} class names stand beside {config.n_classes} logits.",
         )
+    network.gate, network.familiarity = read_statistics(bundle)
     for part, module in network.parts().items():
         state = load_file(bundle.weights_path(part))
         try:
