@@ -51,11 +51,13 @@ def tiny_config() -> TrainingConfig:
     return TrainingConfig(
         n_slides=6,
         n_validation_slides=1,
+        n_familiarity_slides=0,
         tiles_per_slide=2,
         core_px=96,
         generator_cycles=(2, 2),
         generator_batch=2,
         generator_crop_px=64,
+        selector_steps=4,
         classifier_steps=6,
         classifier_batch=4,
         classifier_crop_px=64,

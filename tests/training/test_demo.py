@@ -29,6 +29,7 @@ def test_a_run_ends_in_a_bundle_that_loads(tmp_path, tiny_config, sources):
         TrainStage.CLASSIFIER,
         TrainStage.POOLING,
         TrainStage.HEAD,
+        TrainStage.FAMILIARITY,
         TrainStage.HEAD_CONCAT,
         TrainStage.HEAD_MASKED_MEAN,
         TrainStage.HE_ONLY,
@@ -41,6 +42,9 @@ def test_a_run_ends_in_a_bundle_that_loads(tmp_path, tiny_config, sources):
     assert network.tile_px == 96 + 2 * 64
     assert set(network.generators) == {"he_to_ihc", "ihc_to_he"}
     assert network.selector is not None
+    assert network.gate is not None
+    assert network.familiarity is not None
+    assert bundle.card.parameters["calibration"]["coverage_asked"] == 0.9
     assert bundle.card.classes == ("no invasive tumour", *Score)
     assert "6 pairs of neighbouring sections" in bundle.card.trained_on
     arms = bundle.card.scores["arms"]

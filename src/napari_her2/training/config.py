@@ -61,6 +61,10 @@ class TrainingConfig:
     head_tiles, head_steps, head_batch, head_rate
         Stage B's end: attention and head alone on the pooled features of this
         many whole cores.
+    n_familiarity_slides
+        Further slides that, with the training tiles, say what tissue is familiar.
+    miss_share
+        Share of the prediction sets that may miss the truth.
     recombined_share
         Share of those put together from quarters of a slide's cores, where cells
         are known.
@@ -110,6 +114,7 @@ class TrainingConfig:
     n_validation_slides: int = 40
     n_test_slides: int = 200
     n_generator_slides: int = 64
+    n_familiarity_slides: int = 300
     tiles_per_slide: int = 2
     test_tiles_per_slide: int = 1
     morphology_signal: float = 0.5
@@ -141,6 +146,7 @@ class TrainingConfig:
     head_batch: int = 128
     head_rate: float = 2e-3
     recombined_share: float = 0.75
+    miss_share: float = 0.1
     all_stains_share: float = 0.2222
     shared_weight: float = 0.1
     domain_weight: float = 0.02

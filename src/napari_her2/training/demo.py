@@ -3,30 +3,38 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from safetensors.torch import save_file
+from safetensors.torch import load_file, save_file
 from torch import nn
 
 from napari_her2.core.records import Arm
 from napari_her2.models.bundle import write_bundle
 from napari_her2.models.card import INTENDED_USE, Card
 from napari_her2.models.classifier import Her2Classifier
+from napari_her2.models.familiarity import Familiarity, constants
 from napari_her2.models.network import Her2Network, evidence_sum
+from napari_her2.models.statistics import STATISTICS, statistics_state
 from napari_her2.training.augment import to_tensor
 from napari_her2.training.classifier_stage import ClassifierStage
 from napari_her2.training.config import TrainingConfig
 from napari_her2.training.device import training_device
 from napari_her2.training.generator_stage import GeneratorStage
 from napari_her2.training.head_stage import HeadStage
-from napari_her2.training.pooling import ARMS, PooledCores
+from napari_her2.training.held_out import HeldOut
+from napari_her2.training.known_tissue import (
+    fit_familiarity,
+    tile_images,
+    virtual_images,
+)
+from napari_her2.training.pooling import PooledCores
 from napari_her2.training.progress import TrainProgress, TrainStage
-from napari_her2.training.scoring import confusion_of, confusion_scores
 from napari_her2.training.selector_stage import SelectorStage
 from napari_her2.training.steps import Stage, run_steps
 from napari_her2.training.tiles import CLASSES, TileCache, Tiles, TileSource
@@ -35,6 +43,7 @@ from napari_her2.training.virtual import VirtualTiles
 VERSION = "2.0"
 _EVIDENCE_TILES = 48
 _WATCHED_TILES = 16
+_FAMILIARITY = "familiarity.safetensors"
 
 
 @dataclass(slots=True)
@@ -100,7 +109,8 @@ class DemoRun:
         network.classifier.load_state_dict(stage_b.classifier.state_dict())
         assert network.selector is not None  # noqa: S101 - asked for above
         network.selector.load_state_dict(selector.selector.state_dict())
-        self._write(network, head, pooled)
+        yield from self._known(tiles)
+        self._write(network, head, pooled, tiles)
         if comparisons:
             yield from self._compare(restained, tiles, learned, watched, pooled)
 
@@ -181,25 +191,47 @@ class DemoRun:
             selector=True,
         )
 
+    def _known(self, tiles: TileCache) -> Iterator[TrainProgress]:
+        """Fit what familiar tissue looks like, into ``out/familiarity.safetensors``."""
+        path = self.out / _FAMILIARITY
+        yield TrainProgress(TrainStage.FAMILIARITY, 0, 1)
+        if not path.exists():
+            config = self.config
+            first = VirtualTiles.for_familiarity(config)
+            n_slides = config.n_familiarity_slides
+            images = chain(
+                virtual_images(first, n_slides, mpp=config.mpp),
+                tile_images(tiles.he, tiles.ihc, tiles.slides.tolist()),
+            )
+            save_file(fit_familiarity(images).state(), path)
+        yield TrainProgress(TrainStage.FAMILIARITY, 1, 1)
+
     def _write(
-        self, network: Her2Network, head: HeadStage, pooled: PooledCores
+        self,
+        network: Her2Network,
+        head: HeadStage,
+        pooled: PooledCores,
+        tiles: TileCache,
     ) -> None:
-        watched = torch.from_numpy(np.flatnonzero(~pooled.learned))
-        labels = pooled.labels[watched.numpy()]
+        held_out = HeldOut(head, pooled, CLASSES, self.config.miss_share)
         scores = {
             "data": "validation slides, by which training was watched; "
             "docs/results.md has slides that nothing was chosen by",
-            "arms": {
-                arm.value: confusion_scores(
-                    confusion_of(labels, head.logits(watched, arm).argmax(1).numpy())
-                )
-                for arm in ARMS
-            },
+            "arms": held_out.scores(),
         }
+        familiarity = Familiarity.from_state(load_file(self.out / _FAMILIARITY))
+        gate = held_out.gate(network, tiles)
+        card = _card(self.config, network, scores)
+        counted = {
+            "calibration": held_out.calibration().to_dict(),
+            "gate": {"subsets": list(gate.names)},
+            "familiarity": constants(),
+        }
+        parts = {n: module.state_dict() for n, module in network.parts().items()}
         write_bundle(
             self.out / "bundle",
-            _card(self.config, network, scores),
-            {part: module.state_dict() for part, module in network.parts().items()},
+            replace(card, parameters={**card.parameters, **counted}),
+            {**parts, STATISTICS: statistics_state(gate, familiarity)},
             {"training.csv": (self.out / "training.csv").read_text()},
         )
 

@@ -23,6 +23,7 @@ class TrainStage(StrEnum):
     HEAD_MASKED_MEAN = "head_masked_mean"
     HEAD_HE_ONLY = "head_he_only"
     JOINT = "joint"
+    FAMILIARITY = "familiarity"
     SCORING = "scoring"
 
 

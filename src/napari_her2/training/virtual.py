@@ -29,6 +29,7 @@ _KNOT_PX = 16
 _SLIDES_PER_SEED = 1_000_000
 _GENERATOR_OFFSET = 250_000
 _TEST_OFFSET = 500_000
+_FAMILIARITY_OFFSET = 750_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,6 +113,11 @@ class VirtualTiles:
             config.morphology_signal,
             exact_alignment=False,
         )
+
+    @staticmethod
+    def for_familiarity(config: TrainingConfig) -> int:
+        """Return the first seed of the slides that say what tissue is familiar."""
+        return config.seed * _SLIDES_PER_SEED + _FAMILIARITY_OFFSET
 
     @property
     def tile_px(self) -> int:
