@@ -3,6 +3,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import tifffile
 from numpy.testing import assert_array_equal
 
 from napari_her2.core.score import Stain
@@ -125,3 +126,73 @@ def test_an_ihc_given_as_he_is_refused(
     )  # fmt: skip
     assert code == 3
     assert "IHC" in error
+
+
+@pytest.fixture
+def strange(nothing_is_familiar: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A bundle that can tell familiar tissue, and knows none of what it is given."""
+    from napari_her2.inference import screening
+    from napari_her2.models import network
+
+    load = network.load_network
+
+    def load_knowing(bundle):
+        loaded = load(bundle)
+        loaded.familiarity = object()
+        return loaded
+
+    monkeypatch.setattr(network, "load_network", load_knowing)
+    seen = screening.Screening(True, screening.UNFAMILIAR, 2.0)
+    monkeypatch.setattr(screening, "screen_image", lambda *_: seen)
+
+
+@pytest.mark.usefixtures("strange")
+def test_an_unfamiliar_slide_is_refused_and_forced_results_say_so(
+    command, virtual_case: Path, tiny_bundle_path: Path, tmp_path: Path
+) -> None:
+    out = tmp_path / "out"
+    request = ["run", virtual_case, "--region", "90,70,190,170"]
+    request += ["--bundle", tiny_bundle_path, "--out", out]
+    code, printed, error = command(*request)
+    assert (code, printed) == (7, "")
+    assert "unfamiliar tissue or stain" in error
+    assert "--force" in error
+    assert len(error.strip().splitlines()) == 1
+    assert not out.exists()
+
+    code, printed, _ = command(*request, "--force")
+    assert code == 0
+    assert "forced" in printed
+    record = json.loads((out / "run.json").read_text())
+    assert record["forced"] is True
+    assert record["distance"]["median"] == 2.0
+    assert "forced" in record["caution"]
+    with tifffile.TiffFile(out / "synthetic_ihc.ome.tif") as file:
+        assert "SYNTHETIC FORCED" in file.pages.first.description
+
+
+@pytest.mark.usefixtures("strange")
+def test_synthesize_refuses_an_unfamiliar_image_unless_forced(
+    command, unpaired: Path, tiny_bundle_path: Path, tmp_path: Path
+) -> None:
+    out = tmp_path / "out.ome.tif"
+    request = ["synthesize", unpaired, "--bundle", tiny_bundle_path, "--mpp", 0.5]
+    code, _, error = command(*request, "--out", out)
+    assert code == 7
+    assert "field.png cannot be assessed" in error
+    assert not out.exists()
+    code, _, _ = command(*request, "--out", out, "--force")
+    assert code == 0
+    with tifffile.TiffFile(out) as file:
+        assert "SYNTHETIC FORCED" in file.pages.first.description
+
+
+def test_an_unknown_backend_is_refused(
+    command, virtual_case: Path, tiny_bundle_path: Path, tmp_path: Path
+) -> None:
+    code, _, error = command(
+        "run", virtual_case, "--bundle", tiny_bundle_path, "--out", tmp_path,
+        "--backend", "abacus",
+    )  # fmt: skip
+    assert code == 2
+    assert "abacus" in error

@@ -60,7 +60,7 @@ def run(
         slide_px = BoxPx.of_shape(pair.reference.shape)
         area = _region(region, slide_px)
         analysis = Analysis(pair, opened, device=device, backend=backend, forced=force)
-        analysis.refuse_unfamiliar(area.bounds if region else None)
+        analysis.refuse_unfamiliar()
         (suggestion,) = follow_run(analysis.run([area]))
         paths = write_outputs(
             out,

@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
 from napari_her2.core.errors import NotReadyError
-from napari_her2.core.geometry import BoxPx
 from napari_her2.core.progress import Progress, StainsDoubted
 from napari_her2.core.region import Region
 from napari_her2.inference.backend import AUTO, choose, load
@@ -23,6 +22,7 @@ from napari_her2.slides.pair import SlidePair
 
 if TYPE_CHECKING:
     from napari_her2.inference.forward import Network
+    from napari_her2.models.familiarity import Familiarity
     from napari_her2.models.network import Her2Network
     from napari_her2.slides.tissue import TissueMask
 
@@ -108,13 +108,11 @@ class Analysis:
             device=self.device,
         )
 
-    def refuse_unfamiliar(self, region_px: BoxPx | None = None) -> None:
+    def refuse_unfamiliar(self) -> None:
         """Refuse slides the bundle does not know, unless the analysis is forced.
 
-        Parameters
-        ----------
-        region_px
-            Level-0 box of the reference slide to look at; None for all of it.
+        Whole slides are looked at, so that the answer is the same for any region;
+        single tiles are judged again when they are computed.
 
         Raises
         ------
@@ -127,8 +125,9 @@ class Analysis:
         from napari_her2.inference.screening import screen_image
 
         for stain, slide in self._reader.slides:
-            box = region_px if slide is self._reader.reference else None
-            seen = screen_image(slide, stain, familiarity, self.bundle.card.mpp, box)
+            seen = screen_image(
+                slide, stain, cast("Familiarity", familiarity), self.bundle.card.mpp
+            )
             if seen.abstained:
                 raise NotReadyError(
                     f"{slide.path.name} cannot be assessed: {seen.reason}.",
