@@ -13,6 +13,7 @@ from napari_her2.evaluation.translation import (
 from napari_her2.evaluation.translation_scores import (
     ALL,
     BELOW_THREE,
+    backward_scores,
     better_than,
     translation_scores,
 )
@@ -70,6 +71,13 @@ def test_a_perfect_fake_beats_all_others_with_an_interval(measured, regions, cla
     assert value == 1  # a correlation that is not defined counts as 0
     assert low > 0
     assert ahead["inverted"][ALL]["positive_iou"][1] > 0
+
+
+def test_the_way_back_is_measured_too(regions):
+    real = [regions.core(Stain.HE, k) for k in range(len(regions))]
+    found = backward_scores(regions, real)
+    assert found["psnr"] == [100, 100, 100]
+    assert backward_scores(regions, real[::-1])["ssim"][0] < 0.5
 
 
 def test_features_are_taken_of_every_image(measured, regions):

@@ -36,7 +36,8 @@ _FIGURES = {
     Stage.SHIFT: {"shift": "Abstention and accuracy over five levels of shift."},
     Stage.SIGNAL: {"signal": "Accuracy over the morphology signal."},
 }
-_LONG = {"ladder", "per_class", "errors", "shift", "translation"}
+_LONG = {"ladder", "errors", "shift"}
+"""Tables that the page only names; they stand beside the results."""
 _JPEG_QUALITY = 88
 
 
@@ -81,6 +82,8 @@ def report(
         for table in stage_tables(results, stage):
             if long or table.name not in _LONG:
                 lines += [table.markdown(), ""]
+            else:
+                lines += [f"{table.title}: see `tables/{table.name}.md`.", ""]
         for name, caption in _FIGURES.get(stage, {}).items():
             lines += [f"![{caption}]({pictures}/{name}{suffix})", "", caption, ""]
     lines += _published(results)

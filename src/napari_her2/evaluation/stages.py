@@ -35,7 +35,11 @@ from napari_her2.evaluation.translation import (
     colour_makers,
     measure_translation,
 )
-from napari_her2.evaluation.translation_scores import better_than, translation_scores
+from napari_her2.evaluation.translation_scores import (
+    backward_scores,
+    better_than,
+    translation_scores,
+)
 from napari_her2.evaluation.workspace import Fakes, Workspace
 
 Results = dict[str, Any]
@@ -78,6 +82,8 @@ def measure_arms(space: Workspace) -> StageRun:
 
 def measure_reconstruction(space: Workspace) -> StageRun:
     """Compare reconstructed with real IHC, beside what it must beat."""
+    if not space.fakes:
+        yield from space.reconstruct(space.regions, space.name, space.fakes)
     part = space.regions.first_of_slides(space.settings.translation_regions)
     makers: dict[str, Maker] = {CM_GAN: lambda region, _: space.fake_ihc(part, region)}
     if (plain_weights := space.plain_weights()) is not None:
@@ -92,6 +98,7 @@ def measure_reconstruction(space: Workspace) -> StageRun:
     extractor = FeatureExtractor(weights, space.arms.device) if weights else None
     yield from measure_translation(part, space.arms, makers, measured, extractor)
     measured.save(space.settings.out / "arrays" / "translation.npz")
+    backward = space.fakes.get(Stain.IHC)
     truth, slides = space.truth(part)
     seed, classes = space.settings.seed, space.classes
     features = measured.features
@@ -102,6 +109,13 @@ def measure_reconstruction(space: Workspace) -> StageRun:
             for name in makers
             if extractor is not None
         },
+        "he_from_ihc": None
+        if backward is None
+        else backward_scores(
+            part,
+            [backward[space.place(part, region)] for region in range(len(part))],
+            seed=seed,
+        ),
         "methods": translation_scores(measured, truth, slides, classes, seed=seed),
         "cm_gan_minus": better_than(
             measured, CM_GAN, truth, slides, classes, seed=seed

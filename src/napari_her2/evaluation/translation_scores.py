@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_her2.core.score import Score
+from napari_her2.core.score import Score, Stain
 from napari_her2.evaluation.classification import (
     accuracy,
     confusions_by_slide,
     weighted_kappa,
 )
+from napari_her2.evaluation.image_similarity import Image, psnr, ssim
 from napari_her2.evaluation.intervals import (
     Floats,
     Interval,
@@ -23,6 +25,7 @@ from napari_her2.evaluation.intervals import (
     sums_by_slide,
 )
 from napari_her2.evaluation.probabilities import SharedClasses
+from napari_her2.evaluation.regions import Regions
 from napari_her2.evaluation.translation import Translated
 
 ALL = "all"
@@ -92,6 +95,22 @@ def better_than(
         for name, theirs in measured.values.items()
         if name != method
     }  # fmt: skip
+
+
+def backward_scores(
+    regions: Regions, fakes: Sequence[Image], *, seed: int = 0
+) -> dict[str, Any]:
+    """Compare H&E reconstructed from IHC with the real one: PSNR and SSIM only."""
+    values = []
+    for region, fake in enumerate(fakes):
+        real = regions.core(Stain.HE, region)
+        values.append((psnr(real, fake), ssim(real, fake)))
+    noise, likeness = np.array(values).T
+    return {
+        "n_images": len(values),
+        "psnr": mean_by_slide(noise, regions.slides, seed=seed).to_json(),
+        "ssim": mean_by_slide(likeness, regions.slides, seed=seed).to_json(),
+    }
 
 
 def _groups(

@@ -30,6 +30,20 @@ def similarity_table(results: Results) -> Table:
         for method, scores in results["translation"]["methods"].items()
         for group, values in scores["groups"].items()
     ]
+    if (backward := results["translation"]["he_from_ihc"]) is not None:
+        rows.append(
+            (
+                "CM-GAN, H&E from IHC",
+                "all",
+                backward["n_images"],
+                backward["psnr"],
+                backward["ssim"],
+                None,
+                None,
+                None,
+                None,
+            )
+        )
     return Table(
         "translation",
         "Reconstructed IHC against the real one (PSNR and SSIM: scikit-image, uint8, "

@@ -133,7 +133,11 @@ class Workspace:
         store = self.fakes.get(Stain.HE)
         if store is None:
             return self.arms.reconstruct(Stain.HE, part.tile(Stain.HE, region))
-        return store[int(np.searchsorted(self.regions.index, part.index[region]))]
+        return store[self.place(part, region)]
+
+    def place(self, part: Regions, region: int) -> int:
+        """Return the number among all regions of a region of a part."""
+        return int(np.searchsorted(self.regions.index, part.index[region]))
 
     def plain_weights(self) -> Path | None:
         """Return the plain generator that was given, alone or among comparisons."""
