@@ -142,9 +142,9 @@ class TrainingConfig:
     rebuilt_share: float = 0.6
     validation_steps: int = 500
     head_tiles: int = 300
-    head_steps: int = 3000
+    head_steps: int = 1000
     head_batch: int = 128
-    head_rate: float = 2e-3
+    head_rate: float = 5e-4
     recombined_share: float = 0.75
     miss_share: float = 0.1
     all_stains_share: float = 0.2222
