@@ -11,6 +11,7 @@ from napari_her2.cli.models import models
 from napari_her2.cli.parity import parity
 from napari_her2.cli.phantom import phantom
 from napari_her2.cli.run import run
+from napari_her2.cli.screen import screen
 from napari_her2.cli.synthesize import synthesize
 from napari_her2.cli.train import train
 from napari_her2.cli.window import demo, open_window
@@ -27,6 +28,7 @@ commands.command()(demo)
 commands.command("open")(open_window)
 commands.command()(run)
 commands.command()(synthesize)
+commands.command()(screen)
 commands.command()(export)
 commands.command()(phantom)
 commands.command()(train)
