@@ -174,7 +174,8 @@ def cut_windows(images: Tensor, px: int) -> Tensor:
     left = (images.shape[3] - columns * px) // 2
     kept = images[:, :, top : top + rows * px, left : left + columns * px]
     blocks = kept.unflatten(2, (rows, px)).unflatten(4, (columns, px))
-    return blocks.permute(0, 2, 4, 1, 3, 5).reshape(-1, images.shape[1], px, px)
+    windows: Tensor = blocks.permute(0, 2, 4, 1, 3, 5)
+    return windows.reshape(-1, images.shape[1], px, px)
 
 
 def tissue_rank(tissue: Tensor) -> Tensor:
@@ -195,7 +196,7 @@ def normal_scores(features: Tensor, knots: Tensor) -> Tensor:
     place = torch.searchsorted(at, values).clamp(1, at.shape[1] - 1)
     low, high = at.gather(1, place - 1), at.gather(1, place)
     share = ((values - low) / (high - low).clamp(min=1e-9)).clamp(0, 1)
-    inner = normal[place - 1] + share * (normal[place] - normal[place - 1])
+    inner: Tensor = normal[place - 1] + share * (normal[place] - normal[place - 1])
     rise = normal[_TAIL] - normal[0]
     below = rise / (at[:, _TAIL] - at[:, 0]).clamp(min=1e-6)
     above = rise / (at[:, -1] - at[:, -1 - _TAIL]).clamp(min=1e-6)

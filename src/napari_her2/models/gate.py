@@ -54,7 +54,8 @@ def typicality(distance: Tensor, spread: Tensor) -> Tensor:
     >>> typicality(torch.tensor([0.0, 1.0]), torch.tensor(1.0)).tolist()
     [1.0, 0.31731051206588745]
     """
-    return 2 * torch.special.ndtr(-distance / spread)
+    beyond: Tensor = torch.special.ndtr(-distance / spread)
+    return 2 * beyond
 
 
 def gate_factor(typical: float, typical_with: float) -> float:
@@ -223,7 +224,7 @@ class Gate(nn.Module):
             If a tensor is missing, unfit or not finite.
         """
         names = tuple((parameters or {}).get("subsets", SUBSETS))
-        return cls(*(state[name] for name in _TENSORS), names=names)
+        return cls(**{name: state[name] for name in _TENSORS}, names=names)
 
 
 _TENSORS = (

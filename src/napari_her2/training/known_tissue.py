@@ -10,6 +10,7 @@ import io
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import product
+from typing import Any
 
 import numpy as np
 import torch
@@ -157,8 +158,8 @@ def virtual_images(
 
 
 def tile_images(
-    he: Sequence[NDArray[np.uint8]],
-    ihc: Sequence[NDArray[np.uint8]],
+    he: Any,
+    ihc: Any,
     slides: Sequence[int],
     first_slide: int = 0,
 ) -> Iterator[KnownImage]:

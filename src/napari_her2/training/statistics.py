@@ -129,8 +129,15 @@ def fit_gate(
                 prototypes[row, k] = prototype
                 spreads[row, k] = (distance**2).mean().sqrt().clamp(min=1e-6)
     least = [float((min_agreement or {}).get(stain, -1.0)) for stain in Stain]
-    tensors = (centre, projection, prototypes, spreads, counts, torch.tensor(least))
-    return Gate(*(tensor.float() for tensor in tensors), names=names)
+    return Gate(
+        centre.float(),
+        projection.float(),
+        prototypes.float(),
+        spreads.float(),
+        counts.float(),
+        torch.tensor(least),
+        names=names,
+    )
 
 
 def agreement_threshold(right: ArrayLike, wrong: ArrayLike) -> float:
@@ -160,4 +167,6 @@ def _fisher(points: Tensor, labels: Tensor, n_classes: int) -> Tensor:
     whiten = axes / spread.sqrt()
     between = torch.stack(list(means.values())) @ whiten
     _, _, directions = torch.linalg.svd(between, full_matrices=False)
-    return whiten @ directions[: max(1, min(n_classes - 1, len(directions)))].T
+    axes_between: Tensor = directions[: max(1, min(n_classes - 1, len(directions)))]
+    fisher: Tensor = whiten @ axes_between.T
+    return fisher
