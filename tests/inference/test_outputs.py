@@ -152,7 +152,7 @@ def test_the_record_tells_arm_gate_and_distance(export, he_pair):
     assert record["prediction_set"] == []
     group = zarr.open_group(folder / "maps.zarr", mode="r")
     assert (group["arm"][:] == list(Arm).index(arm)).all()
-    assert group["gate"].shape == (3, 7, 6)
+    assert group["gate"].shape == (3, 7, 7)
     assert "1 H&E and reconstructed IHC" in group["arm"].attrs["meaning"]
 
 

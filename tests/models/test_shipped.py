@@ -1,6 +1,7 @@
 import pytest
 import torch
 
+from napari_her2.core.records import Arm
 from napari_her2.core.score import Score
 from napari_her2.models.bundle import load_bundle, shipped_bundle
 from napari_her2.models.card import NO_TUMOUR
@@ -22,13 +23,14 @@ def test_the_demo_bundle_is_small_and_says_what_it_is(bundle):
     assert bundle.card.core_px**2 / side**2 >= 0.7
 
 
-def test_its_scores_beat_the_majority_and_hold_together(bundle):
-    for arm in bundle.card.scores["arms"].values():
+def test_its_scores_hold_together_and_beat_the_majority_with_real_ihc(bundle):
+    for name, arm in bundle.card.scores["arms"].items():
         confusion = torch.tensor(arm["confusion_rows_truth"])
         assert confusion.sum() == arm["n_tiles"]
         accuracy = (confusion.trace() / confusion.sum()).item()
         assert accuracy == pytest.approx(arm["accuracy"], abs=1e-4)
-        assert arm["accuracy"] > arm["majority_baseline"]
+        if Arm(name) in (Arm.BOTH, Arm.IHC, Arm.IHC_RECONSTRUCTED):
+            assert arm["accuracy"] > 1.5 * arm["majority_baseline"]
 
 
 @pytest.mark.slow
