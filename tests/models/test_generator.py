@@ -50,7 +50,8 @@ def test_tiles_agree_only_on_the_stride_4_lattice(tiny, offset):
         whole = generator(image)
         part = generator(image[..., offset:, offset:])
     inside = part[..., 96:-96, 96:-96], whole[..., 96 + offset : -96, 96 + offset : -96]
-    assert torch.equal(*inside) == (offset == 4)
+    # the sum's order may change with the size of the image, the value may not
+    assert torch.allclose(*inside, rtol=0, atol=1e-5) == (offset == 4)
 
 
 @pytest.mark.parametrize("side", [64, 100, 256, 1024])

@@ -107,7 +107,8 @@ class ClassifierStage:
         }
         torch.manual_seed(config.seed)
         self.classifier = Her2Classifier(config.network)
-        self.classifier.to(self.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+        # not channels-last: with very narrow maps its backward pass corrupts memory
+        self.classifier.to(self.device)
         for module in self.classifier.modules():
             if isinstance(module, nn.BatchNorm2d):
                 module.momentum = BATCHNORM_MOMENTUM
