@@ -29,7 +29,7 @@ def scored():
             GATED[Stain.HE]: logits,
             FAKE_ALONE: logits,
         },
-        {"he": {"right": np.arange(40) < 10}},
+        {"he": {"product/right": np.arange(40) < 10}},
     )
 
 

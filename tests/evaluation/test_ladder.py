@@ -74,3 +74,46 @@ def test_level_nought_is_the_image_itself(ladder):
     assert np.array_equal(
         made.logits["he", "blur", 0, BOTH], made.logits["ihc", "blur", 0, BOTH]
     )
+
+
+def test_the_gate_is_asked_in_both_ways_and_both_are_named(regions, network, classes):
+    import torch
+
+    from napari_her2.evaluation.ladder import BOTH_GATED, ladder_gate
+    from napari_her2.evaluation.verdicts import Asked
+    from napari_her2.models.gate import Gate
+    from napari_her2.models.network import Her2Network
+
+    seen = NetworkArms(network, torch.device("cpu"))
+    whole = seen.score(seen.encode(Stain.HE, regions.core(Stain.HE, 0)), None)
+    width = whole.embedding.shape[1]
+    gated = Her2Network(network.config, core_px=64, halo_px=64, attention_scale=1.0)
+    gated.load_state_dict(network.state_dict())
+    torch.manual_seed(2)
+    gated.gate = Gate(
+        torch.zeros(width),
+        torch.randn(width, 3),
+        torch.nn.functional.normalize(torch.randn(3, 6, 3), dim=2),
+        torch.ones(3, 6),
+        torch.full((3, 6), 50.0),
+        torch.tensor([0.0, 2.0]),  # seeing IHC, no H&E agrees enough
+    )
+    made, part = Ladder(), regions.first_of_slides(2)
+    list(climb(part, NetworkArms(gated, torch.device("cpu")), made))
+    rows = ladder_scores(made, part.labels, part.slides, classes)
+    assert set(BOTH_GATED.values()) <= {row["arm"] for row in rows}
+    for key in (key for key in made.taken if key[3] == Asked.PRODUCT):
+        rung = key[:3]
+        agrees, pays, both = (made.taken[*rung, asked] for asked in Asked)
+        assert np.array_equal(both, agrees & pays)
+        for asked, name in BOTH_GATED.items():
+            expected = np.where(
+                made.taken[*rung, asked][:, None],
+                made.logits[*rung, BOTH],
+                made.logits[*rung, CLEAN_ALONE],
+            )
+            assert np.array_equal(made.logits[*rung, name], expected)
+    table = ladder_gate(made)
+    assert len(table) == 2 * 3 * 6
+    assert all(row["agreement"][0] == 0 for row in table if row["corrupted"] == "he")
+    assert any(row["agreement"][0] > 0 for row in table if row["corrupted"] == "ihc")

@@ -7,6 +7,7 @@ from typing import Any
 
 from napari_her2.evaluation.table_note import note
 from napari_her2.evaluation.tables import Table
+from napari_her2.evaluation.verdicts import ASKED_NAMES
 
 Results = Mapping[str, Any]
 
@@ -175,9 +176,10 @@ def gate_table(results: Results) -> Table | None:
         return None
     return Table(
         "gate",
-        "What the gate took and refused",
+        "What the gate took and refused, each of its tests alone and both",
         (
             "observed",
+            "asked",
             "right reconstruction taken",
             "foreign one refused",
             "foreign one of another class refused",
@@ -185,11 +187,13 @@ def gate_table(results: Results) -> Table | None:
         tuple(
             (
                 {"he": "H&E", "ihc": "IHC"}[stain],
-                row["right_taken"],
-                row["foreign_refused"],
-                row["foreign_of_another_class_refused"],
+                name,
+                row["asked"][asked]["right_taken"],
+                row["asked"][asked]["foreign_refused"],
+                row["asked"][asked]["foreign_of_another_class_refused"],
             )
             for stain, row in gate.items()
+            for asked, name in ASKED_NAMES.items()
         ),
         note(results, "arms"),
     )

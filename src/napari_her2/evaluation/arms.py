@@ -8,17 +8,19 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import cast
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from napari_her2.core.records import GateVerdict
 from napari_her2.core.score import Stain
 from napari_her2.evaluation.comparisons import Comparison
 from napari_her2.evaluation.image_similarity import Image
+from napari_her2.evaluation.verdicts import Verdicts, ask
 from napari_her2.models.classifier import StainFeatures
+from napari_her2.models.gate import Gate
 from napari_her2.models.generator import Generator
 from napari_her2.models.network import HE_TO_IHC, IHC_TO_HE, Her2Network, to_uint8
 
@@ -107,16 +109,34 @@ class NetworkArms:
         return logits[0].float().cpu().numpy()
 
     def judge(
-        self, observed: Stain, alone: Scored, beside: Scored
-    ) -> GateVerdict | None:
-        """Ask the gate whether the other image helps; None without a gate."""
-        if self.network.gate is None:
+        self,
+        observed: Stain,
+        alone: Scored,
+        beside: Scored,
+        core: Image,
+        questioned: Image,
+    ) -> Verdicts | None:
+        """Ask the gate about the other stain's image; None without a gate.
+
+        Parameters
+        ----------
+        observed, core
+            What is there.
+        alone, beside
+            What was scored without and with the image in question.
+        questioned
+            The image in question, of the same place.
+        """
+        gate = cast("Gate | None", self.network.gate)  # a bundle has no other kind
+        if gate is None:
             return None
         with torch.inference_mode():
-            (verdict,) = self.network.gate.decide(
-                alone.embedding, beside.embedding, observed
+            return ask(
+                gate,
+                observed,
+                (alone.embedding, beside.embedding),
+                (self._tensor(core), self._tensor(questioned)),
             )
-        return verdict
 
     def distance(self, stain: Stain, core: Image) -> float:
         """Return how unfamiliar a region is, 1 at the threshold, NaN if unknown."""

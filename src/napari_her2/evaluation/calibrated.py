@@ -14,6 +14,7 @@ from napari_her2.evaluation.calibration import calibration_scores, coverage
 from napari_her2.evaluation.intervals import Floats
 from napari_her2.evaluation.probabilities import SharedClasses
 from napari_her2.evaluation.scored_regions import GATED, ScoredRegions
+from napari_her2.evaluation.verdicts import Asked
 from napari_her2.models.calibration import Calibration
 
 _ARMS_OF_GATED = {
@@ -33,7 +34,7 @@ def arm_of_rows(name: str, scored: ScoredRegions) -> list[Arm | None]:
         gate = scored.gate.get(stain.value)
         if gate is None:
             return [beside] * n
-        return [beside if taken else alone for taken in gate["right"]]
+        return [beside if taken else alone for taken in gate[f"{Asked.PRODUCT}/right"]]
     return [Arm(name) if name in set(Arm) else None] * n
 
 

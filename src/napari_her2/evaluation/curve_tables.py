@@ -7,8 +7,11 @@ from typing import Any
 
 from napari_her2.evaluation.table_note import note
 from napari_her2.evaluation.tables import Table
+from napari_her2.evaluation.verdicts import ASKED_NAMES, Asked
 
 Results = Mapping[str, Any]
+
+ASKED_IN_LADDER = {**ASKED_NAMES, Asked.PRODUCT: "both"}
 
 
 def ladder_table(results: Results) -> Table:
@@ -39,6 +42,30 @@ def ladder_table(results: Results) -> Table:
             "both with CAM minus this",
         ),
         tuple(rows),
+        note(results, "ladder"),
+    )
+
+
+def ladder_gate_table(results: Results) -> Table | None:
+    """Return how often the gate took a corrupted stain; None without a gate."""
+    gate = results["ladder"]["gate"]
+    if not gate:
+        return None
+    return Table(
+        "ladder_gate",
+        "One stain corrupted: how often each test of the gate takes it beside the "
+        "other one (Wilson intervals). Both are real neighbouring sections, so the "
+        "product asks neither",
+        ("corrupted", "corruption", "level", *ASKED_IN_LADDER.values()),
+        tuple(
+            (
+                {"he": "H&E", "ihc": "IHC"}[row["corrupted"]],
+                row["corruption"],
+                row["level"],
+                *(row[asked] for asked in ASKED_IN_LADDER),
+            )
+            for row in gate
+        ),
         note(results, "ladder"),
     )
 

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from napari_her2.evaluation.intervals import mean_by_slide, wilson
 from napari_her2.evaluation.scored_regions import ScoredRegions
+from napari_her2.evaluation.verdicts import Asked
 
 
 def gate_scores(
@@ -21,33 +22,56 @@ def gate_scores(
 ) -> dict[str, Any]:
     """Return, by observed stain, what the gate took and refused.
 
-    A foreign reconstruction is that of a region of another slide; also counted
-    are those whose truth is another class, for one of the same class misleads
-    nobody. Nothing without a gate.
+    ``asked`` holds the agreement test alone, the reward alone and what the product
+    decides. A foreign reconstruction is that of a region of another slide; also
+    counted are those whose truth is another class, for one of the same class
+    misleads nobody. Nothing without a gate.
     """
     other_class = truth != truth[partner]
     return {
         stain: {
             "n_regions": len(truth),
-            "right_taken": mean_by_slide(
-                values["right"].astype(float), slides, seed=seed
-            ).to_json(),
-            "foreign_refused": mean_by_slide(
-                (~values["wrong"]).astype(float), slides, seed=seed
-            ).to_json(),
-            "foreign_of_another_class_refused": wilson(
-                int((~values["wrong"][other_class]).sum()), int(other_class.sum())
-            ).to_json(),
-            "right_taken_per_class_number": [
-                wilson(
-                    int(values["right"][truth == k].sum()), int((truth == k).sum())
-                ).to_json()
-                for k in range(int(truth.max()) + 1)
-            ],
-            "median_reward_right": _median(values["reward_right"]),
-            "median_reward_foreign": _median(values["reward_wrong"]),
+            "asked": {
+                asked.value: _taken(
+                    values[f"{asked}/right"],
+                    values[f"{asked}/foreign"],
+                    truth,
+                    slides,
+                    other_class,
+                    seed,
+                )
+                for asked in Asked
+            },
+            **{
+                f"median_{value}_{which}": _median(values[f"{value} value/{which}"])
+                for value in ("agreement", "reward")
+                for which in ("right", "foreign")
+            },
         }
         for stain, values in scored.gate.items()
+    }
+
+
+def _taken(
+    right: NDArray[np.bool_],
+    foreign: NDArray[np.bool_],
+    truth: NDArray[np.intp],
+    slides: NDArray[np.intp],
+    other_class: NDArray[np.bool_],
+    seed: int,
+) -> dict[str, Any]:
+    return {
+        "right_taken": mean_by_slide(right.astype(float), slides, seed=seed).to_json(),
+        "foreign_refused": mean_by_slide(
+            (~foreign).astype(float), slides, seed=seed
+        ).to_json(),
+        "foreign_of_another_class_refused": wilson(
+            int((~foreign[other_class]).sum()), int(other_class.sum())
+        ).to_json(),
+        "right_taken_per_class_number": [
+            wilson(int(right[truth == k].sum()), int((truth == k).sum())).to_json()
+            for k in range(int(truth.max()) + 1)
+        ],
     }
 
 

@@ -18,14 +18,18 @@ from napari_her2.evaluation.classification import (
     macro_f1,
 )
 from napari_her2.evaluation.corruption import LEVELS, Corruption, corrupt
-from napari_her2.evaluation.intervals import Floats, bootstrap
+from napari_her2.evaluation.intervals import Floats, bootstrap, wilson
 from napari_her2.evaluation.probabilities import SharedClasses
 from napari_her2.evaluation.progress import EvaluationProgress
 from napari_her2.evaluation.regions import Regions
 from napari_her2.evaluation.scored_regions import other
+from napari_her2.evaluation.verdicts import Asked
 
 BOTH = "both, CAM"
-BOTH_GATED = "both, CAM and gate"
+BOTH_GATED = {
+    Asked.REWARD: "both, CAM and gate (reward alone)",
+    Asked.PRODUCT: "both, CAM and gate (agreement test, then reward)",
+}
 CORRUPTED_ALONE = "the corrupted stain alone"
 CLEAN_ALONE = "the other stain alone"
 
@@ -34,11 +38,15 @@ CLEAN_ALONE = "the other stain alone"
 class Ladder:
     """What was called at every rung.
 
-    ``logits`` (n, K) by corrupted stain, corruption, level and arm; level 0 is the
-    images as they are.
+    By corrupted stain, corruption, level (0 is the images as they are) and one more:
+    ``logits`` (n, K) by arm; ``taken`` (n,) by test of the gate, whether it took the
+    corrupted stain, empty without a gate.
     """
 
     logits: dict[tuple[str, str, int, str], NDArray[np.float32]] = field(
+        default_factory=dict
+    )
+    taken: dict[tuple[str, str, int, str], NDArray[np.bool_]] = field(
         default_factory=dict
     )
 
@@ -50,9 +58,18 @@ def climb(
 
     The gate is asked whether to add the corrupted stain to the clean one: it is
     told which is which, as where one slide of a case is known to be good.
+
+    Notes
+    -----
+    The product asks the gate nothing where both stains are real. Its agreement test
+    expects a picture with the pixels of its source, and a neighbouring section holds
+    other cells: asked here it refuses sound sections too (the rungs of level 0 say
+    how many). So the reward alone, DyMo's own test, is an arm of its own beside the
+    one that asks both.
     """
     partner = regions.partners()
     rows: dict[tuple[str, str, int, str], list[NDArray[np.float32]]] = {}
+    taken: dict[tuple[str, str, int, str], list[bool]] = {}
     mpp = regions.geometry.mpp
     for region in range(len(regions)):
         cores = {stain: regions.core(stain, region) for stain in Stain}
@@ -73,11 +90,16 @@ def climb(
                         ).logits,
                         CLEAN_ALONE: trusted.logits,
                     }
-                    verdict = arms.judge(other(stain), trusted, both)
-                    if verdict is not None:
-                        calls[BOTH_GATED] = (
-                            both if verdict.accepted else trusted
-                        ).logits
+                    verdicts = arms.judge(
+                        other(stain), trusted, both, cores[other(stain)], image
+                    )
+                    for asked, took in verdicts.taken.items() if verdicts else ():
+                        key = (stain.value, how.value, level, asked.value)
+                        taken.setdefault(key, []).append(took)
+                        if asked in BOTH_GATED:
+                            calls[BOTH_GATED[asked]] = (
+                                both if took else trusted
+                            ).logits
                     for comparison in arms.comparisons:
                         if stain in comparison.stains:
                             calls[comparison.name] = arms.compare(
@@ -89,6 +111,7 @@ def climb(
                         rows.setdefault(key, []).append(logits)
         yield EvaluationProgress("ladder", region + 1, len(regions))
     result.logits = {key: np.stack(values) for key, values in rows.items()}
+    result.taken = {key: np.array(values) for key, values in taken.items()}
 
 
 def ladder_scores(
@@ -126,6 +149,26 @@ def ladder_scores(
             }
         )
     return rows
+
+
+def ladder_gate(ladder: Ladder) -> list[dict[str, Any]]:
+    """Return, per stain, corruption and level, how often each test took the stain."""
+    rungs = dict.fromkeys(key[:3] for key in ladder.taken)
+    return [
+        {
+            "corrupted": stain,
+            "corruption": how,
+            "level": level,
+            **{
+                asked.value: wilson(
+                    int(ladder.taken[stain, how, level, asked].sum()),
+                    len(ladder.taken[stain, how, level, asked]),
+                ).to_json()
+                for asked in Asked
+            },
+        }
+        for stain, how, level in rungs
+    ]
 
 
 def _in_order(stain: Stain, mine: Any, others: Any) -> tuple[Any, Any]:

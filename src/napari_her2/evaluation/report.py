@@ -36,7 +36,7 @@ _FIGURES = {
     Stage.SHIFT: {"shift": "Abstention and accuracy over five levels of shift."},
     Stage.SIGNAL: {"signal": "Accuracy over the morphology signal."},
 }
-_LONG = {"ladder", "errors", "shift"}
+_LONG = {"ladder", "ladder_gate", "errors", "shift"}
 """Tables that the page only names; they stand beside the results."""
 _JPEG_QUALITY = 88
 

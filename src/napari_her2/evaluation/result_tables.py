@@ -16,6 +16,7 @@ from napari_her2.evaluation.arm_tables import (
 )
 from napari_her2.evaluation.curve_tables import (
     chance_table,
+    ladder_gate_table,
     ladder_table,
     shift_table,
     signal_table,
@@ -41,7 +42,7 @@ _MAKERS: Mapping[Stage, tuple[Callable[[Results], Table | None], ...]] = {
         unfamiliar_table,
     ),
     Stage.TRANSLATION: (similarity_table, advantage_table, feature_table),
-    Stage.LADDER: (ladder_table,),
+    Stage.LADDER: (ladder_table, ladder_gate_table),
     Stage.SHIFT: (shift_table,),
     Stage.SIGNAL: (signal_table, chance_table),
 }

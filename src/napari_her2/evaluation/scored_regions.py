@@ -16,6 +16,7 @@ from napari_her2.evaluation.arms import NetworkArms, Scored
 from napari_her2.evaluation.image_store import ImageStore
 from napari_her2.evaluation.progress import EvaluationProgress
 from napari_her2.evaluation.regions import Regions
+from napari_her2.evaluation.verdicts import Asked
 from napari_her2.models.classifier import StainFeatures
 
 GATED = {
@@ -53,9 +54,10 @@ class ScoredRegions:
     logits
         (n, K) by arm.
     gate
-        By observed stain: ``right`` and ``wrong`` (n,), whether the gate took the
+        By observed stain, (n,) each: ``TEST/right`` and ``TEST/foreign``, whether a
+        test of the gate (:class:`~napari_her2.evaluation.verdicts.Asked`) took the
         reconstruction of the same region and that of a region of another slide,
-        and the rewards of both.
+        and ``agreement value/…`` and ``reward value/…`` of both.
     distance
         (n,) by stain, how unfamiliar, 1 at the threshold, NaN if unknown.
     """
@@ -129,15 +131,8 @@ def score_regions(
     n = len(regions)
     rows: dict[str, list[NDArray[np.float32]]] = {}
     distance = {stain: np.full(n, np.nan) for stain in Stain}
-    gate: dict[Stain, dict[str, NDArray[Any]]] = {
-        stain: {
-            "right": np.zeros(n, bool),
-            "wrong": np.zeros(n, bool),
-            "reward_right": np.full(n, np.nan),
-            "reward_wrong": np.full(n, np.nan),
-        }
-        for stain in fakes
-        if arms.network.gate is not None
+    gate: dict[Stain, dict[str, list[float]]] = {
+        stain: {} for stain in fakes if arms.network.gate is not None
     }
     partner = regions.partners() if gate else np.arange(n)
     for region in range(n):
@@ -149,7 +144,8 @@ def score_regions(
             Arm.IHC: arms.score(None, real[Stain.IHC]),
         }
         for stain, store in fakes.items():
-            fake = arms.encode(other(stain), store[region])
+            image = store[region]
+            fake = arms.encode(other(stain), image)
             beside = scored[_RECONSTRUCTED[stain]] = _beside(arms, stain, real, fake)
             if stain is Stain.HE:
                 scored[FAKE_ALONE] = arms.score(None, fake)
@@ -157,14 +153,16 @@ def score_regions(
             scored[GATED[stain]] = beside
             if stain not in gate:
                 continue
-            foreign = arms.encode(other(stain), store[int(partner[region])])
-            wrong = _beside(arms, stain, real, foreign)
-            for name, tried in (("right", beside), ("wrong", wrong)):
-                verdict = arms.judge(stain, alone, tried)
-                if verdict is not None:
-                    gate[stain][name][region] = verdict.accepted
-                    gate[stain][f"reward_{name}"][region] = verdict.reward
-            if not gate[stain]["right"][region]:
+            foreign = store[int(partner[region])]
+            wrong = _beside(arms, stain, real, arms.encode(other(stain), foreign))
+            for name, tried, shown in (
+                ("right", beside, image),
+                ("foreign", wrong, foreign),
+            ):
+                verdicts = arms.judge(stain, alone, tried, cores[stain], shown)
+                for test, said in verdicts.named().items() if verdicts else ():
+                    gate[stain].setdefault(f"{test}/{name}", []).append(said)
+            if not gate[stain][f"{Asked.PRODUCT}/right"][region]:
                 scored[GATED[stain]] = alone
         for name, value in scored.items():
             rows.setdefault(str(name), []).append(value.logits)
@@ -178,7 +176,10 @@ def score_regions(
     names = [name for name in _ORDER if name in rows]
     names += [name for name in rows if name not in names]
     result.logits = {name: np.stack(rows[name]) for name in names}
-    result.gate = {stain.value: values for stain, values in gate.items()}
+    result.gate = {
+        stain.value: {name: np.array(values) for name, values in given.items()}
+        for stain, given in gate.items()
+    }
     result.distance = {stain.value: values for stain, values in distance.items()}
 
 

@@ -7,6 +7,7 @@ from typing import Any
 
 from napari_her2.core.records import Arm
 from napari_her2.evaluation.comparisons import HE_ONLY
+from napari_her2.evaluation.verdicts import Asked
 
 Results = Mapping[str, Any]
 
@@ -56,12 +57,21 @@ def _arms(part: Results) -> Iterator[str]:
         )
     for stain, gate in part["gate"].items():
         observed = {"he": "H&E", "ihc": "IHC"}[stain]
-        taken, refused = gate["right_taken"], gate["foreign_refused"]
+        (taken, refused), by_agreement, by_reward = (
+            (part["right_taken"], part["foreign_refused"])
+            for part in (
+                gate["asked"][asked]
+                for asked in (Asked.PRODUCT, Asked.AGREEMENT, Asked.REWARD)
+            )
+        )
         reached = taken[0] >= GATE_GOAL and refused[0] >= GATE_GOAL
         yield (
-            f"The gate, seeing {observed}, takes the right reconstruction in "
+            f"The gate, seeing {observed} and deciding as the product does (agreement "
+            "test, then reward), takes the right reconstruction in "
             f"{_show(taken)} and refuses one of another slide in {_show(refused)}; "
-            f"asked was {GATE_GOAL} of each: {_verdict(reached)}."
+            f"asked was {GATE_GOAL} of each: {_verdict(reached)}. The agreement test "
+            f"alone: {_show(by_agreement[0])} and {_show(by_agreement[1])}; the "
+            f"reward alone: {_show(by_reward[0])} and {_show(by_reward[1])}."
         )
     if part["unfamiliar"] is not None:
         away = part["unfamiliar"]["either"]["abstained"]

@@ -22,6 +22,7 @@ from napari_her2.evaluation.probabilities import SharedClasses
 from napari_her2.evaluation.progress import EvaluationProgress
 from napari_her2.evaluation.regions import Regions
 from napari_her2.evaluation.scored_regions import GATED
+from napari_her2.evaluation.verdicts import Asked
 
 SHIFTS = (Corruption.BLUR, Corruption.STAIN)
 _OBSERVED: dict[str, tuple[Stain, ...]] = {
@@ -64,12 +65,10 @@ def shift_regions(
                 cores = {s: regions.geometry.core(tile) for s, tile in moved.items()}
                 seen = {s: arms.encode(s, core) for s, core in cores.items()}
                 alone = arms.score(seen[Stain.HE], None)
-                fake = arms.encode(
-                    Stain.IHC, arms.reconstruct(Stain.HE, moved[Stain.HE])
-                )
-                beside = arms.score(seen[Stain.HE], fake)
-                verdict = arms.judge(Stain.HE, alone, beside)
-                taken = verdict is None or verdict.accepted
+                made = arms.reconstruct(Stain.HE, moved[Stain.HE])
+                beside = arms.score(seen[Stain.HE], arms.encode(Stain.IHC, made))
+                verdicts = arms.judge(Stain.HE, alone, beside, cores[Stain.HE], made)
+                taken = verdicts is None or verdicts.taken[Asked.PRODUCT]
                 calls = {
                     Arm.BOTH: arms.score(seen[Stain.HE], seen[Stain.IHC]),
                     GATED[Stain.HE]: beside if taken else alone,

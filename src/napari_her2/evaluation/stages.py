@@ -20,7 +20,7 @@ from napari_her2.evaluation.feature_extractor import FeatureExtractor, feature_s
 from napari_her2.evaluation.gate_scores import gate_scores, unfamiliar_shares
 from napari_her2.evaluation.honesty import chance_test
 from napari_her2.evaluation.intervals import Floats
-from napari_her2.evaluation.ladder import Ladder, climb, ladder_scores
+from napari_her2.evaluation.ladder import Ladder, climb, ladder_gate, ladder_scores
 from napari_her2.evaluation.progress import EvaluationProgress, Stage
 from napari_her2.evaluation.regions import Regions
 from napari_her2.evaluation.samples import draw_samples
@@ -130,7 +130,7 @@ def measure_ladder(space: Workspace) -> StageRun:
     yield from climb(part, space.arms, ladder)
     truth, slides = space.truth(part)
     rows = ladder_scores(ladder, truth, slides, space.classes, seed=space.settings.seed)
-    return {"data": part.facts(), "rows": rows}
+    return {"data": part.facts(), "rows": rows, "gate": ladder_gate(ladder)}
 
 
 def measure_shift(space: Workspace) -> StageRun:
