@@ -53,7 +53,6 @@ def test_evaluated_slides_are_none_that_training_takes():
         for source in (
             VirtualTiles.for_generator(config),
             VirtualTiles.for_training(config),
-            VirtualTiles.for_test(config),
         ):
             assert source.first_seed + source.n_slides < UNSEEN_SEED
     assert wanted.first_seed >= UNSEEN_SEED

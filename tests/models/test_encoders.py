@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import pytest
 import torch
 
@@ -7,17 +9,37 @@ from napari_her2.models.torchvision_ops import torchvision
 
 
 @pytest.mark.parametrize("config", [REFERENCE, DEMO], ids=["reference", "demo"])
-@pytest.mark.parametrize(
-    ("side", "map_side"), [(224, 7), (256, 8), (512, 16), (1024, 32)]
-)
-def test_both_encoders_have_stride_32(config, side, map_side):
+@pytest.mark.parametrize("stride", [8, 16, 32])
+@pytest.mark.parametrize("side", [224, 256, 512, 1024])
+def test_both_encoders_have_the_stride_asked_for(config, stride, side):
     """Shapes only: on the meta device nothing is computed."""
+    config = replace(config, encoder_stride=stride)
     with torch.device("meta"):
         image = torch.empty(1, 3, side, side)
         for make in (shared_encoder, specific_encoder):
             encoder, channels = make(config)
             shape = encoder.eval()(image).shape
-            assert shape == (1, channels, map_side, map_side)
+            assert shape == (1, channels, side // stride, side // stride)
+
+
+def test_the_published_networks_have_stride_32():
+    assert REFERENCE.encoder_stride == 32
+
+
+@pytest.mark.parametrize("config", [REFERENCE, DEMO], ids=["reference", "demo"])
+@pytest.mark.parametrize("make", [shared_encoder, specific_encoder])
+def test_the_stride_changes_no_weight(config, make):
+    with torch.device("meta"):
+        shapes = [
+            {
+                name: weight.shape
+                for name, weight in make(replace(config, encoder_stride=stride))[0]
+                .state_dict()
+                .items()
+            }
+            for stride in (16, 32)
+        ]
+    assert shapes[0] == shapes[1]
 
 
 def test_the_reference_encoders_have_the_published_channels():

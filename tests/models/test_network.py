@@ -54,7 +54,7 @@ def test_a_tile_gives_what_the_engine_needs(network, tiles):
     assert out.synthetic_ihc.shape == (2, 3, 64, 64)
     assert out.synthetic_ihc.dtype == torch.uint8
     assert out.logits.shape == (2, 6)
-    assert out.attention.shape == (2, 2, 2)
+    assert out.attention.shape == (2, 4, 4)
     assert out.attention.min() >= 0
     assert out.attention.max() <= 1
     assert out.channel_weights.shape == (2, 16)
@@ -326,7 +326,7 @@ def _gate(width):
 
 
 def test_gate_statistics_come_with_the_bundle(tmp_path, card, network, tiles):
-    gate = _gate(2 * network.config.feature_width)
+    gate = _gate(network.classifier.head.n_inputs)
     states = {**_states(network), "statistics": statistics_state(gate, None)}
     loaded = load_network(write_bundle(tmp_path / "gated", card, states))
     assert loaded.familiarity is None
@@ -335,6 +335,13 @@ def test_gate_statistics_come_with_the_bundle(tmp_path, card, network, tiles):
     verdicts = loaded(tiles[0], None).gate
     assert all(isinstance(verdict, GateVerdict) for verdict in verdicts)
     assert loaded(*tiles).gate == (None, None)
+
+
+def test_a_gate_of_another_network_is_refused(tmp_path, card, network):
+    gate = _gate(network.classifier.head.n_inputs - 1)
+    states = {**_states(network), "statistics": statistics_state(gate, None)}
+    with pytest.raises(BundleError, match="gate was fitted on 36 features"):
+        load_network(write_bundle(tmp_path / "other", card, states))
 
 
 def test_statistics_that_do_not_fit_are_refused(tmp_path, card, network):

@@ -1,4 +1,5 @@
 from dataclasses import replace
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -122,10 +123,33 @@ def test_a_crop_is_labelled_by_its_own_cells(stage, cache):
     rng = np.random.default_rng(3)
     he, ihc, label, counted = stage._sample(1, rng, jitters=True)
     assert he.shape == ihc.shape == (64 + 128, 64 + 128, 3)
-    assert counted.shape == (5, 2, 2)
-    # every square of 32 px of these tiles holds four cells of one pattern
-    assert counted.sum() == 4 * 4
+    assert counted.shape == (1 + 5, 4, 4)
+    # every square of 16 px of these tiles holds one cell, all of one pattern
+    assert not counted[0].any()
+    assert sorted(counted[1:].sum((1, 2))) == [0, 0, 0, 0, 4 * 4]
     assert label == label_of(cache.cells[1][:4, :4])
+
+
+def test_where_no_cells_are_known_none_are_learned(stage):
+    known = stage.tiles
+    stage.tiles = SimpleNamespace(
+        he=known.he, ihc=known.ihc, labels=known.labels, cells=None
+    )
+    losses = stage.step(0, np.random.default_rng(0))
+    assert losses["cells"] == 0
+    assert losses["cross_entropy"] > 0
+    assert stage.mean_count.weight.grad is None
+
+
+def test_cells_that_are_known_are_learned(cache, generators, tiny_config):
+    longer = replace(
+        tiny_config, classifier_steps=20, all_stains_share=1.0, classifier_rate=1e-2
+    )
+    stage = ClassifierStage(cache, np.arange(4), generators, longer)
+    first = stage.step(0, np.random.default_rng(0))["cells"]
+    for step in range(1, 12):
+        last = stage.step(step, np.random.default_rng(step))["cells"]
+    assert last < 0.8 * first
 
 
 def test_pooled_cores_score_as_the_classifier_does(
@@ -135,7 +159,7 @@ def test_pooled_cores_score_as_the_classifier_does(
     pooled = PooledCores(
         tmp_path / "pooled", cache, np.arange(0), np.arange(2), tiny_config
     )
-    list(pooled.fill(stage.classifier, generators))
+    list(pooled.fill(stage.classifier, generators, stage.mean_count))
     head = HeadStage(pooled, tiny_config)
     head.head.attention, head.head.head = (
         stage.classifier.attention,
@@ -155,6 +179,8 @@ def test_pooled_cores_score_as_the_classifier_does(
 
 
 def test_the_head_learns_from_pooled_cores(cache, tiny_config, tmp_path):
+    coarse = replace(tiny_config.network, encoder_stride=32)
+    tiny_config = replace(tiny_config, network=coarse)
     pooled = PooledCores(
         tmp_path / "pooled", cache, np.arange(10), np.arange(10, 14), tiny_config
     )

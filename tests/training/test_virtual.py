@@ -59,14 +59,13 @@ def test_the_ihc_lies_on_the_he(tiles):
     assert agreement(0) > agreement(30)
 
 
-def test_training_and_test_slides_never_meet():
-    train, test = VirtualTiles.for_training(CONFIG), VirtualTiles.for_test(CONFIG)
-    seeds = range(train.first_seed, train.first_seed + train.n_slides)
-    assert test.first_seed not in seeds
-    assert train.exact_alignment
-    assert not test.exact_alignment
+def test_slides_of_two_uses_never_meet():
+    train, made = VirtualTiles.for_training(CONFIG), VirtualTiles.for_generator(CONFIG)
+    known = VirtualTiles.for_familiarity(CONFIG)
     other = VirtualTiles.for_training(replace(CONFIG, seed=CONFIG.seed + 1))
-    assert other.first_seed > test.first_seed + test.n_slides
+    assert train.first_seed + train.n_slides <= made.first_seed
+    assert made.first_seed + made.n_slides <= known
+    assert known + CONFIG.n_familiarity_slides <= other.first_seed
 
 
 def test_the_same_slide_comes_back(tiles):

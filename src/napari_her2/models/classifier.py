@@ -4,7 +4,8 @@ Sources: the missing-modality framework (arXiv 2506.10006) with the residual
 fusion of ShaSpec (CVPR 2023, arXiv 2307.14126). An absent stain is never read:
 its fused feature is the mean of the shared features that are there, or zero.
 Concatenation without attention and the masked mean of HER2-MAP (Nature BME 2025)
-are there to compare with.
+are there to compare with. Ours, where the configuration asks for it: cells counted
+by membrane pattern in every square of the fused map, which the head sees too.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ from napari_her2.models.attention import ChannelAttention
 from napari_her2.models.config import NetworkConfig
 from napari_her2.models.encoders import shared_encoder, specific_encoder
 from napari_her2.models.fusion import ResidualFusion, masked_shares, missing_feature
-from napari_her2.models.head import DualPathHead, dual_path
+from napari_her2.models.head import DualPathHead, count_features, dual_path
 
 _IMAGENET_MEAN = (0.485, 0.456, 0.406)
 _IMAGENET_STD = (0.229, 0.224, 0.225)
@@ -32,15 +33,17 @@ _IMAGENET_STD = (0.229, 0.224, 0.225)
 class ClassifierOutput:
     """Everything the losses and the overlays need.
 
-    ``logits`` (B, K); ``embedding`` (B, 2 C), what they are linear in; ``fused``
-    (B, C, a, a), the sum of ``he_part`` and ``ihc_part``; ``attended``, the fused
-    map times its ``channel_weights`` (B, C) in (0, 1); ``shared`` and
-    ``specific``, pooled features (B, C) of the stains given, in the order H&E,
-    IHC.
+    ``logits`` (B, K); ``embedding`` (B, 2 C and counts), what the head sees;
+    ``cell_logits`` (B, 1 + P, a, a), no cell or one of a pattern in each square,
+    None where nothing is counted; ``fused`` (B, C, a, a), the sum of ``he_part``
+    and ``ihc_part``; ``attended``, the fused map times its ``channel_weights``
+    (B, C) in (0, 1); ``shared`` and ``specific``, pooled features (B, C) of the
+    stains given, in the order H&E, IHC.
     """
 
     logits: Tensor
     embedding: Tensor
+    cell_logits: Tensor | None
     fused: Tensor
     attended: Tensor
     channel_weights: Tensor
@@ -93,7 +96,15 @@ class Her2Classifier(nn.Module):
             if config.fusion == "attention"
             else None
         )
-        self.head = DualPathHead(width, config.n_classes, config.head_dropout)
+        patterns = config.cell_patterns
+        self.count = nn.Conv2d(width, 1 + patterns, 1) if patterns else None
+        self.head = DualPathHead(
+            width,
+            config.n_classes,
+            config.head_dropout,
+            n_counts=patterns,
+            hidden=config.head_hidden,
+        )
         self.domain = nn.Linear(width, len(Stain))
         for name, values in (("mean", _IMAGENET_MEAN), ("std", _IMAGENET_STD)):
             tensor = torch.tensor(values).view(1, 3, 1, 1)
@@ -171,9 +182,14 @@ class Her2Classifier(nn.Module):
         )
         attended = total * weights[:, :, None, None]
         embedding = dual_path(attended)
+        cell_logits = None if self.count is None else self.count(total)
+        if cell_logits is not None:
+            counted = cells_of(cell_logits).mean((2, 3))
+            embedding = torch.cat([embedding, count_features(counted)], 1)
         return ClassifierOutput(
             logits=self.head(embedding),
             embedding=embedding,
+            cell_logits=cell_logits,
             fused=total,
             attended=attended,
             channel_weights=weights,
@@ -230,11 +246,32 @@ class Her2Classifier(nn.Module):
                 functional.conv2d(fused[Stain.HE], weight_he),
                 functional.conv2d(fused[Stain.IHC], weight_ihc),
             )
-        he_part, ihc_part = masked_shares(
-            [fused[stain] for stain in Stain],
-            [_there(stain, features) for stain in Stain],
-        )
+        he_part, ihc_part = _shares(fused, features)
         return he_part, ihc_part
+
+
+def cells_of(cell_logits: Tensor) -> Tensor:
+    """Return the chance of a cell of each pattern (B, P, a, a) in every square.
+
+    Summed over squares they are the number of cells that is to be expected.
+    """
+    return cell_logits.float().softmax(1)[:, 1:]
+
+
+def masked_mean(features: Mapping[Stain, StainFeatures]) -> Tensor:
+    """Return the mean (B, C, a, a) of the maps of the stains that are there."""
+    if len(features) == 1:
+        return next(iter(features.values())).fused
+    return torch.stack(
+        _shares({stain: part.fused for stain, part in features.items()}, features)
+    ).sum(0)
+
+
+def _shares(
+    fused: Mapping[Stain, Tensor], features: Mapping[Stain, StainFeatures]
+) -> list[Tensor]:
+    there = [_there(stain, features) for stain in Stain]
+    return masked_shares([fused[stain] for stain in Stain], there)
 
 
 def _there(stain: Stain, features: Mapping[Stain, StainFeatures]) -> Tensor:

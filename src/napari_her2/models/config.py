@@ -7,17 +7,19 @@ framework, ``DEMO`` the same modules narrow enough for two CPU cores.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, fields
+from dataclasses import MISSING, asdict, dataclass, fields
 from typing import Any, Literal, get_args
 
 SharedTrunk = Literal["resnet50", "narrow"]
 Fusion = Literal["attention", "concat", "masked_mean"]
 Missing = Literal["shared", "zero"]
+EncoderStride = Literal[8, 16, 32]
 
 _CHOICES = {
     "shared_trunk": get_args(SharedTrunk),
     "fusion": get_args(Fusion),
     "missing": get_args(Missing),
+    "encoder_stride": get_args(EncoderStride),
 }
 
 
@@ -57,6 +59,15 @@ class NetworkConfig:
     missing
         What stands for an absent stain in the fused map: the shared features of
         the other one (ShaSpec), or zeros.
+    encoder_stride
+        Pixels per square of the encoders' maps; steps that would exceed it are
+        not taken. The published networks have 32.
+    cell_patterns
+        Membrane patterns that the classifier counts in every square; what it
+        counts joins what the head sees. 0, as published: it counts nothing.
+    head_hidden
+        Width of a hidden layer in the head: the guideline's lines follow each
+        other, which one linear layer cannot express. 0, as published: none.
     """
 
     generator_width: int
@@ -74,6 +85,9 @@ class NetworkConfig:
     selector_width: float
     fusion: Fusion = "attention"
     missing: Missing = "shared"
+    encoder_stride: EncoderStride = 32
+    cell_patterns: int = 0
+    head_hidden: int = 0
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain values for a bundle's card."""
@@ -90,7 +104,8 @@ class NetworkConfig:
             in the demo configuration.
         """
         names = {field.name for field in fields(cls)}
-        if wrong := names.symmetric_difference(values):
+        needed = {field.name for field in fields(cls) if field.default is MISSING}
+        if wrong := (set(values) - names) | (needed - set(values)):
             raise ValueError(f"missing or unknown: {', '.join(sorted(wrong))}")
         model = DEMO.to_dict()
         for name, value in values.items():
@@ -98,7 +113,7 @@ class NetworkConfig:
             if type(value) is not expected and not (expected is float and value == 0):
                 raise ValueError(f"{name} is not of type {expected.__name__}")
         for name, choices in _CHOICES.items():
-            if values[name] not in choices:
+            if name in values and values[name] not in choices:
                 raise ValueError(
                     f"{name} {values[name]!r} is none of {', '.join(choices)}"
                 )
@@ -135,4 +150,7 @@ DEMO = NetworkConfig(
     head_dropout=0.2,
     n_classes=6,
     selector_width=0.125,
+    encoder_stride=16,
+    cell_patterns=5,
+    head_hidden=64,
 )

@@ -1,7 +1,8 @@
-"""Encoders of one image to a map at stride 32: the shared and a specific one."""
+"""Encoders of one image to a map of squares: the shared and a specific one."""
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from itertools import pairwise
 
 import torch
@@ -13,7 +14,7 @@ from napari_her2.models.torchvision_ops import torchvision
 _mobilenetv3 = torchvision.models.mobilenetv3
 _resnet = torchvision.models.resnet
 
-STRIDE = 32
+DEEPEST_STRIDE = 32
 
 # MobileNetV3-small, table 2 of arXiv 1905.02244: input, kernel, expanded,
 # output channels, squeeze-and-excitation, activation, stride
@@ -37,20 +38,35 @@ def shared_encoder(config: NetworkConfig) -> tuple[nn.Module, int]:
     if config.shared_trunk == "resnet50":
         network = _resnet.resnet50()
         parts = list(network.children())[:-2]  # without pooling and classifier
+        _hold(parts[-4:], config.encoder_stride)
         return nn.Sequential(*parts), network.fc.in_features
-    return NarrowTrunk(config.shared_widths), config.shared_widths[-1]
+    trunk = NarrowTrunk(config.shared_widths)
+    _hold(trunk.stages, config.encoder_stride)
+    return trunk, config.shared_widths[-1]
 
 
 def specific_encoder(config: NetworkConfig) -> tuple[nn.Module, int]:
     """Return a MobileNetV3-small encoder for one stain and its output channels."""
-    rows = [
-        _mobilenetv3.InvertedResidualConfig(
-            *row[:6], stride=row[6], dilation=1, width_mult=config.specific_width_mult
+    rows, reached = [], 2
+    for *row, step in _MOBILENET_V3_SMALL:
+        taken = step if reached * step <= config.encoder_stride else 1
+        reached *= taken
+        rows.append(
+            _mobilenetv3.InvertedResidualConfig(
+                *row, stride=taken, dilation=1, width_mult=config.specific_width_mult
+            )
         )
-        for row in _MOBILENET_V3_SMALL
-    ]
     features = _mobilenetv3.MobileNetV3(rows, last_channel=8, num_classes=1).features
     return _Exact(*features), 6 * rows[-1].out_channels
+
+
+def _hold(stages: Iterable[nn.Module], stride: int) -> None:
+    """Let residual stages, the first at stride 4, step no further than ``stride``."""
+    for number, stage in enumerate(stages):
+        if 4 * 2**number > stride:
+            for module in stage.modules():
+                if isinstance(module, nn.Conv2d):
+                    module.stride = (1, 1)
 
 
 class _Exact(nn.Sequential):
@@ -97,6 +113,6 @@ class NarrowTrunk(nn.Module):
         )
 
     def forward(self, image: Tensor) -> Tensor:
-        """Return the last stage's map, side 1/32 of the image's."""
+        """Return the last stage's map."""
         features: Tensor = self.stages(self.stem(image))
         return features

@@ -95,10 +95,10 @@ class Her2Network(nn.Module):
         selector: bool = False,
     ) -> None:
         super().__init__()
-        if core_px % encoders.STRIDE or halo_px % generator.STRIDE:
+        if core_px % encoders.DEEPEST_STRIDE or halo_px % generator.STRIDE:
             raise ValueError(
                 f"core {core_px} px and halo {halo_px} px are not multiples of "
-                f"{encoders.STRIDE} and {generator.STRIDE}"
+                f"{encoders.DEEPEST_STRIDE} and {generator.STRIDE}"
             )
         if halo_px < receptive_field_px(config):
             raise ValueError(
@@ -292,7 +292,14 @@ def load_network(bundle: Bundle) -> Her2Network:
             bundle,
             f"{len(card.classes)} class names stand beside {config.n_classes} logits.",
         )
-    network.gate, network.familiarity = read_statistics(bundle)
+    gate, network.familiarity = read_statistics(bundle)
+    if gate is not None and len(gate.centre) != network.classifier.head.n_inputs:
+        raise _refused(
+            bundle,
+            f"the gate was fitted on {len(gate.centre)} features, the classifier has "
+            f"{network.classifier.head.n_inputs}.",
+        )
+    network.gate = gate
     for part, module in network.parts().items():
         state = load_file(bundle.weights_path(part))
         try:

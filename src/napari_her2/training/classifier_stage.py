@@ -1,8 +1,8 @@
 """Stage B: the two-stain classifier, with the generators frozen.
 
 Loss: class-weighted cross-entropy + .1 DAO + .02 DCO (ShaSpec) and, where the
-cells are known, an error of the cells counted per square of the feature map:
-one label per image teaches little, one per 16 µm teaches what the label counts.
+cells are known, the cross-entropy of the cell in each square of the feature map:
+one label per image teaches little, one per 8 µm teaches what the label counts.
 After a warm-up with all stains, each stain of a sample is dropped with a chance,
 and replaced by its generator's image or by the other stain's shared features.
 """
@@ -21,8 +21,11 @@ from torch.nn import functional
 from torch.nn.utils import clip_grad_norm_
 from torch.optim import AdamW, Optimizer
 
-from napari_her2.models.classifier import ClassifierOutput, Her2Classifier
-from napari_her2.models.encoders import STRIDE
+from napari_her2.models.classifier import (
+    ClassifierOutput,
+    Her2Classifier,
+    masked_mean,
+)
 from napari_her2.models.generator import Generator
 from napari_her2.models.network import to_uint8
 from napari_her2.training.augment import Turn, to_tensor, vary_he, vary_ihc
@@ -38,14 +41,12 @@ from napari_her2.training.losses import (
 )
 from napari_her2.training.progress import TrainStage
 from napari_her2.training.steps import freeze_statistics, set_rate
-from napari_her2.training.tiles import CELL_GRID_PX, N_PATTERNS, Tiles
+from napari_her2.training.tiles import CELL_GRID_PX, Tiles
 
 POLY_POWER = 0.9
 GRADIENT_NORM = 1.0
 BATCHNORM_MOMENTUM = 0.05
 """MobileNetV3's .01 would need thousands of steps to forget its start."""
-
-_LEAST_VARIANCE = 0.02
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +54,8 @@ class ClassifierBatch:
     """Images and labels of one step.
 
     ``he_tile`` and ``ihc_tile`` (B, 3, t, t) with their halo; ``labels`` (B,);
-    ``cells`` (B, 5, a, a) per square of the feature map, None where not known;
+    ``cells`` (B, 1 + P, a, a), the share of no cell and of each pattern
+    in every square of the feature map, None where not known;
     ``drop_he`` and ``drop_ihc`` (B,) are never both true; ``rebuild`` (B,),
     whether a generator fills in what is dropped.
     """
@@ -112,22 +114,23 @@ class ClassifierStage:
         for module in self.classifier.modules():
             if isinstance(module, nn.BatchNorm2d):
                 module.momentum = BATCHNORM_MOMENTUM
-        self.counter = nn.Conv2d(config.network.feature_width, N_PATTERNS, 1)
-        self.counter.to(self.device)
+        # counts on the mean of the stains' maps, for the comparison of fusions
+        self.mean_count = nn.Conv2d(
+            config.network.feature_width, 1 + config.network.cell_patterns, 1
+        ).to(self.device)
         self._adam = AdamW(
-            [*self.classifier.parameters(), *self.counter.parameters()],
+            [*self.classifier.parameters(), *self.mean_count.parameters()],
             config.classifier_rate,
             weight_decay=config.weight_decay,
         )
         labels = torch.from_numpy(np.asarray(tiles.labels)[learned, 1:].astype(int))
         self._weights = class_weights(labels.flatten(), config.network.n_classes)
         self._weights = self._weights.to(self.device)
-        self._variance = self._cell_variance()
 
     @property
     def modules(self) -> Mapping[str, nn.Module]:
-        """The classifier and what counts cells; the generators do not change."""
-        return {"classifier": self.classifier, "counter": self.counter}
+        """The classifier, and what counts on the mean map; generators stay."""
+        return {"classifier": self.classifier, "mean_count": self.mean_count}
 
     @property
     def optimizers(self) -> Mapping[str, Optimizer]:
@@ -156,12 +159,12 @@ class ClassifierStage:
         """Return the loss of a batch, and its parts and the accuracy by name."""
         config = self.config
         with mixed_precision(config.mixed_precision):
-            result, counted = self._classify(batch)
+            result, mean = self._classify(batch)
         score = functional.cross_entropy(
             result.logits.float(), batch.labels, self._weights
         )
         alignment, domain = self._auxiliary(batch, result)
-        cells = self._cell_error(batch, counted.float())
+        cells = self._cell_error(batch, result, mean)
         loss = config.cell_weight * cells + classifier_loss(
             score,
             alignment,
@@ -179,19 +182,20 @@ class ClassifierStage:
         }
 
     def _classify(self, batch: ClassifierBatch) -> tuple[ClassifierOutput, Tensor]:
+        """Return what is said of a batch, and the mean of the maps of its stains."""
         he, ihc = self._core(batch.he_tile), self._core(batch.ihc_tile)
         if self.stage is TrainStage.HE_ONLY:
-            result = self.classifier(he, None)
+            features = self.classifier.encode(he, None)
         else:
             he, ihc = self._rebuild(batch, he, ihc)
             shared_only = ~batch.rebuild
-            result = self.classifier(
+            features = self.classifier.encode(
                 he,
                 ihc,
                 drop_he=batch.drop_he & shared_only,
                 drop_ihc=batch.drop_ihc & shared_only,
             )
-        return result, self.counter(result.fused)
+        return self.classifier.combine(features), masked_mean(features)
 
     def _rebuild(
         self, batch: ClassifierBatch, he: Tensor, ihc: Tensor
@@ -254,22 +258,16 @@ class ClassifierStage:
             domain_classification(domain),
         )
 
-    def _cell_error(self, batch: ClassifierBatch, counted: Tensor) -> Tensor:
-        if batch.cells is None or self._variance is None:
-            return counted.new_zeros(())
-        squared = (counted - batch.cells) ** 2
-        return (squared / self._variance).mean()
-
-    def _cell_variance(self) -> Tensor | None:
-        """Return (1, 5, 1, 1), how much the numbers of cells vary."""
-        if self.tiles.cells is None:
-            return None
-        some = self.learned[:: max(1, len(self.learned) // 100)]
-        squares = np.concatenate(
-            [_per_square(self.tiles.cells[i]).reshape(-1, N_PATTERNS) for i in some]
-        )
-        variance = torch.from_numpy(squares.var(0)).float() + _LEAST_VARIANCE
-        return variance.view(1, -1, 1, 1).to(self.device)
+    def _cell_error(
+        self, batch: ClassifierBatch, result: ClassifierOutput, mean: Tensor
+    ) -> Tensor:
+        """Return the cross-entropy of the cell in a square, 0 where not known."""
+        if batch.cells is None or result.cell_logits is None:
+            return result.logits.new_zeros((), dtype=torch.float32)
+        on_mean = self.mean_count(mean.detach().float())
+        return functional.cross_entropy(
+            result.cell_logits.float(), batch.cells
+        ) + functional.cross_entropy(on_mean, batch.cells)
 
     def _core(self, image: Tensor) -> Tensor:
         halo = self.config.halo_px
@@ -326,25 +324,19 @@ class ClassifierStage:
         first = np.array([y + halo, x + halo]) // grid
         rows, columns = (slice(i, i + crop // grid) for i in first)
         counts = turn.apply(np.asarray(self.tiles.cells[index][rows, columns]))
-        return he, ihc, label_of(counts), _per_square(counts).transpose(2, 0, 1)
+        return he, ihc, label_of(counts), self._in_squares(counts)
+
+    def _in_squares(self, counts: NDArray[np.uint8]) -> NDArray[np.float32]:
+        """Return (1 + P, a, a), no cell or the share of each pattern in a square."""
+        n = self.config.network.encoder_stride // CELL_GRID_PX
+        side = len(counts) // n
+        cells = counts.reshape(side, n, side, n, -1).sum((1, 3), dtype=np.float32)
+        number = cells.sum(-1, keepdims=True)
+        shares = np.concatenate([number == 0, cells / np.maximum(number, 1)], -1)
+        return shares.transpose(2, 0, 1).astype(np.float32)
 
 
 def _falling(step: int, config: TrainingConfig) -> float:
-    """Return the factor of the learning rate: from 1 to 0, and again if it restarts."""
-    start, end = 0, config.classifier_steps
-    if 0 < config.classifier_restart < end:
-        if step < config.classifier_restart:
-            end = config.classifier_restart
-        else:
-            start = config.classifier_restart
-    falling: float = (1 - (step - start) / (end - start)) ** POLY_POWER
+    """Return the factor of the learning rate, from 1 to 0."""
+    falling: float = (1 - step / config.classifier_steps) ** POLY_POWER
     return falling
-
-
-def _per_square(counts: NDArray[np.uint8]) -> NDArray[np.float32]:
-    """Sum counts (g, g, 5) over the squares of the feature map."""
-    n = STRIDE // CELL_GRID_PX
-    side = len(counts) // n
-    parts = counts.reshape(side, n, side, n, counts.shape[-1])
-    summed: NDArray[np.float32] = parts.sum((1, 3), dtype=np.float32)
-    return summed

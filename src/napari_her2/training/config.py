@@ -20,13 +20,12 @@ class TrainingConfig:
     ----------
     seed
         Of the slides, the weights, and every draw while training.
-    n_slides, n_validation_slides, n_test_slides
-        Virtual slides to train the classifier on, to watch, and to score at the
-        end; no slide is in two of the sets.
+    n_slides, n_validation_slides
+        Virtual slides to train the classifier on, and to watch; none is in both.
     n_generator_slides
         Further slides, restained instead of cut next to each other, that the
         generator learns from.
-    tiles_per_slide, test_tiles_per_slide
+    tiles_per_slide
         Tiles drawn from each slide.
     morphology_signal
         How strongly the virtual H&E carries the HER2 level, in [0, 1].
@@ -46,13 +45,12 @@ class TrainingConfig:
         Steps of the stain selector.
     classifier_steps, classifier_batch, classifier_rate, weight_decay
         Stage B, and AdamW's rate and decay.
-    classifier_restart, frozen_statistics_share
-        Step at which stage B's falling rate starts again (0: never), and the last
-        share of its steps with BatchNorm as at inference.
+    frozen_statistics_share
+        Last share of stage B's steps with BatchNorm as at inference.
     classifier_crop_px
         Side of the crops of stage B; the head learns whole cores afterwards.
     cell_weight
-        Weight of the error of counted cells, where cells are known.
+        Weight of the cross-entropy of the cell in a square, where cells are known.
     rebuilt_share
         Share of the dropped stains that the generator fills in; the rest leave
         the other stain's shared features.
@@ -112,11 +110,9 @@ class TrainingConfig:
     seed: int = 1
     n_slides: int = 150
     n_validation_slides: int = 40
-    n_test_slides: int = 200
     n_generator_slides: int = 64
     n_familiarity_slides: int = 300
     tiles_per_slide: int = 2
-    test_tiles_per_slide: int = 1
     morphology_signal: float = 0.5
     mpp: float = 0.5
     core_px: int = 1024
@@ -131,16 +127,15 @@ class TrainingConfig:
     pyramid_scales: tuple[int, ...] = (0, 1)
     selector_steps: int = 150
     classifier_steps: int = 4500
-    classifier_restart: int = 2500
     frozen_statistics_share: float = 0.2
     classifier_batch: int = 8
-    classifier_rate: float = 1e-3
+    classifier_rate: float = 1.5e-3
     weight_decay: float = 1e-4
     classifier_crop_px: int = 256
-    cell_weight: float = 1.0
+    cell_weight: float = 10.0
     modality_dropout: float = 0.25
     rebuilt_share: float = 0.6
-    validation_steps: int = 500
+    validation_steps: int = 1500
     head_tiles: int = 300
     head_steps: int = 1000
     head_batch: int = 128

@@ -98,7 +98,7 @@ class DemoRun:
         pooled = PooledCores(
             self.out / "pooled", tiles, *self._cores(learned, watched), self.config
         )
-        yield from pooled.fill(stage_b.classifier, generators)
+        yield from pooled.fill(stage_b.classifier, generators, stage_b.mean_count)
         head = HeadStage(pooled, self.config)
         yield from self._run(head)
         install_head(head, stage_b.classifier)
@@ -112,23 +112,28 @@ class DemoRun:
         yield from self._known(tiles)
         self._write(network, head, pooled, tiles)
         if comparisons:
-            yield from self._compare(restained, tiles, learned, watched, pooled)
+            yield from self._compare(restained, tiles, stage_b, pooled)
 
     def _compare(
         self,
         restained: TileCache,
         tiles: TileCache,
-        learned: NDArray[np.intp],
-        watched: NDArray[np.intp],
+        stage_b: ClassifierStage,
         pooled: PooledCores,
     ) -> Iterator[TrainProgress]:
         """Train the networks that the bundle is compared with, as hard as its own."""
         folder = self.out / "comparisons"
         folder.mkdir(exist_ok=True)
-        for name in (TrainStage.HEAD_CONCAT, TrainStage.HEAD_MASKED_MEAN):
+        learned, watched = self._split(tiles)
+        parts: dict[TrainStage, dict[str, nn.Module]] = {
+            TrainStage.HEAD_CONCAT: {},
+            TrainStage.HEAD_MASKED_MEAN: {"count": stage_b.mean_count},
+        }
+        for name, others in parts.items():
             head = HeadStage(pooled, self.config, name)
             yield from self._run(head)
-            _save(head.head, folder / f"{name.value}.safetensors")
+            made = nn.ModuleDict({"head": head.head.head, **others})
+            _save(made, folder / f"{name.value}.safetensors")
         he_only = ClassifierStage(
             tiles, learned, {}, self.config, _thinned(watched), TrainStage.HE_ONLY
         )
@@ -140,7 +145,7 @@ class DemoRun:
             self.config,
             (Arm.HE,),
         )
-        yield from cores.fill(he_only.classifier, {})
+        yield from cores.fill(he_only.classifier, {}, he_only.mean_count)
         head = HeadStage(cores, self.config, TrainStage.HEAD_HE_ONLY)
         yield from self._run(head)
         install_head(head, he_only.classifier)

@@ -18,7 +18,7 @@ from torch.optim import AdamW, Optimizer
 
 from napari_her2.core.records import Arm
 from napari_her2.models.attention import ChannelAttention
-from napari_her2.models.head import DualPathHead
+from napari_her2.models.head import DualPathHead, count_features
 from napari_her2.training.config import TrainingConfig
 from napari_her2.training.labels import label_of
 from napari_her2.training.losses import class_weights
@@ -43,16 +43,24 @@ class PooledHead(nn.Module):
         self.attention = (
             ChannelAttention(width, network.attention_width) if attends else None
         )
-        self.head = DualPathHead(width, network.n_classes, network.head_dropout)
+        self.head = DualPathHead(
+            width,
+            network.n_classes,
+            network.head_dropout,
+            n_counts=network.cell_patterns,
+            hidden=network.head_hidden,
+        )
+        self._width = width
 
     def embed(self, pooled: Tensor) -> Tensor:
-        """Return (B, 2 C), what the head sees, of pooled features (B, 3, C)."""
-        mean, strongest, peaks = pooled.unbind(1)
+        """Return what the head sees of pooled maps and counts (B, 3, C + P)."""
+        mean, strongest, peaks = pooled[..., : self._width].unbind(1)
+        counted = count_features(pooled[:, 0, self._width :])
         if self.attention is None:
-            return torch.cat([mean, peaks], 1)
+            return torch.cat([mean, peaks, counted], 1)
         # weights are positive, so the peaks of a weighted map are weighted peaks
         weights = self.attention.weigh(mean, strongest)
-        return torch.cat([mean * weights, peaks * weights], 1)
+        return torch.cat([mean * weights, peaks * weights, counted], 1)
 
     def forward(self, pooled: Tensor) -> Tensor:
         """Return logits (B, K)."""
@@ -163,7 +171,7 @@ class HeadStage:
         return logits
 
     def embeddings(self, rows: Tensor, arm: Arm) -> Tensor:
-        """Return (n, 2 C), what the head sees of pooled cores, in one arm."""
+        """Return what the head sees of pooled cores (n, 2 C + P), in one arm."""
         self.head.eval()
         with torch.inference_mode():
             embedding: Tensor = self.head.embed(

@@ -95,14 +95,14 @@ class JointStage(ClassifierStage):
         self.stages_a = stages_a
         self.n_steps = config.joint_steps
         self.classifier.load_state_dict(stage_b.classifier.state_dict())
-        self.counter.load_state_dict(stage_b.counter.state_dict())
+        self.mean_count.load_state_dict(stage_b.mean_count.state_dict())
         for generator in self.generators.values():
             generator.requires_grad_(True)  # statistics stay those of inference
 
     @property
     def modules(self) -> Mapping[str, nn.Module]:
         """Classifier, generators and discriminators."""
-        modules = {"classifier": self.classifier, "counter": self.counter}
+        modules = {"classifier": self.classifier, "mean_count": self.mean_count}
         for name, stage in self.stages_a.items():
             modules |= {f"{name} {part}": m for part, m in stage.modules.items()}
         return modules

@@ -14,13 +14,17 @@ from pathlib import Path
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import functional
 
 from napari_her2.core.records import Arm
 from napari_her2.core.score import Stain
-from napari_her2.models.classifier import Her2Classifier, StainFeatures
-from napari_her2.models.encoders import STRIDE
+from napari_her2.models.classifier import (
+    Her2Classifier,
+    StainFeatures,
+    cells_of,
+    masked_mean,
+)
 from napari_her2.models.generator import Generator
 from napari_her2.models.network import to_uint8
 from napari_her2.training.augment import to_tensor, vary_he, vary_ihc
@@ -42,8 +46,9 @@ class PooledCores:
     Attributes
     ----------
     values
-        float32 (n, arms, 2, 5, 3, C): arms; fusion; the whole core and its four
-        quarters, row by row; mean, maximum and mean of peaks.
+        float32 (n, arms, 2, 5, 3, C + P): arms; fusion; the whole core and its
+        four quarters, row by row; mean, maximum and mean of peaks; channels of the
+        map and the cells counted on it.
     rows, slides
         int (n,), the tiles and their slides.
     labels
@@ -69,7 +74,7 @@ class PooledCores:
         self.labels = np.asarray(tiles.labels)[self.rows, 0].astype(np.int64)
         self.slides = np.asarray(tiles.slides)[self.rows]
         self.cells = self._cells()
-        width = config.network.feature_width
+        width = config.network.feature_width + config.network.cell_patterns
         shape = (len(self.rows), len(arms), 2, 1 + QUARTERS, 3, width)
         folder.mkdir(parents=True, exist_ok=True)
         self._path = folder / "pooled.npy"
@@ -86,7 +91,7 @@ class PooledCores:
             )
 
     def _cells(self) -> NDArray[np.int64] | None:
-        side = self.config.core_px // STRIDE
+        side = self.config.core_px // self.config.network.encoder_stride
         if self.tiles.cells is None or side % 2:
             return None
         halo = self.config.halo_px // CELL_GRID_PX
@@ -101,11 +106,16 @@ class PooledCores:
         return counts
 
     def fill(
-        self, classifier: Her2Classifier, generators: Mapping[str, Generator]
+        self,
+        classifier: Her2Classifier,
+        generators: Mapping[str, Generator],
+        mean_count: nn.Module,
     ) -> Iterator[TrainProgress]:
-        """Compute what is missing."""
+        """Compute what is missing; ``mean_count`` counts on the mean of the maps."""
         classifier.eval()
-        pooler = _Pooler(classifier, generators, self.config.halo_px, self.arms)
+        pooler = _Pooler(
+            classifier, generators, mean_count, self.config.halo_px, self.arms
+        )
         for number, row in enumerate(self.rows):
             if not self._done[number]:
                 he = to_tensor([self.tiles.he[row]])
@@ -125,23 +135,31 @@ class _Pooler:
         self,
         classifier: Her2Classifier,
         generators: Mapping[str, Generator],
+        mean_count: nn.Module,
         halo_px: int,
         arms: tuple[Arm, ...],
     ) -> None:
         self.classifier, self.generators = classifier, generators
+        self.mean_count = mean_count
         self.halo_px, self.arms = halo_px, arms
 
     @torch.inference_mode()
     def __call__(self, he_tile: Tensor, ihc_tile: Tensor) -> Tensor:
-        """Return (arms, 2, 5, 3, C) of tiles (1, 3, t, t) in [0, 1]."""
+        """Return (arms, 2, 5, 3, C + P) of tiles (1, 3, t, t) in [0, 1]."""
         device = training_device()
         given = self._given(he_tile.to(device), ihc_tile.to(device))
         pooled = []
         for arm in self.arms:
             features = given[arm]
-            mean = torch.stack([f.fused for f in features.values()]).mean(0)
-            fused = self.classifier.combine(features).fused
-            pooled.append(torch.stack([pool_parts(fused), pool_parts(mean)]))
+            result, mean = self.classifier.combine(features), masked_mean(features)
+            maps = [result.fused, mean]
+            if result.cell_logits is not None:
+                counted = (result.cell_logits, self.mean_count(mean))
+                maps = [
+                    torch.cat([part, cells_of(cells)], 1)
+                    for part, cells in zip(maps, counted, strict=True)
+                ]
+            pooled.append(torch.stack([pool_parts(part) for part in maps]))
         return torch.stack(pooled).cpu()
 
     def _given(

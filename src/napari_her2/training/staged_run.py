@@ -154,7 +154,9 @@ class StagedRun:
         pooled = PooledCores(
             self.out / "pooled", self.data.tiles, learned[spread], watched, config
         )
-        yield from pooled.fill(stage_b.classifier, stage_b.generators)
+        yield from pooled.fill(
+            stage_b.classifier, stage_b.generators, stage_b.mean_count
+        )
         head = HeadStage(pooled, config)
         yield from self._run(head)
         install_head(head, stage_b.classifier)

@@ -28,7 +28,6 @@ _REACH_UM = 20.0
 _KNOT_PX = 16
 _SLIDES_PER_SEED = 1_000_000
 _GENERATOR_OFFSET = 250_000
-_TEST_OFFSET = 500_000
 _FAMILIARITY_OFFSET = 750_000
 
 
@@ -98,20 +97,6 @@ class VirtualTiles:
             config.mpp,
             config.morphology_signal,
             exact_alignment=True,
-        )
-
-    @classmethod
-    def for_test(cls, config: TrainingConfig) -> Self:
-        """Return other slides in the bundle's geometry, aligned as in a case."""
-        return cls(
-            config.seed * _SLIDES_PER_SEED + _TEST_OFFSET,
-            config.n_test_slides,
-            config.test_tiles_per_slide,
-            config.core_px,
-            config.halo_px,
-            config.mpp,
-            config.morphology_signal,
-            exact_alignment=False,
         )
 
     @staticmethod
