@@ -1,6 +1,7 @@
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from napari_her2.app.reading import Reading
@@ -10,6 +11,7 @@ from napari_her2.core.records import Evidence, Provenance, Suggestion
 from napari_her2.core.region import Region
 from napari_her2.core.score import Score
 from napari_her2.review.journal import Journal
+from napari_her2.slides.pyramid_writer import write_pyramid
 
 SLIDES = (("he", "blake2b:01"), ("ihc", "blake2b:02"))
 BOX = BoxPx(0, 0, 50, 80)
@@ -50,3 +52,15 @@ def reading(journal: Journal) -> Reading:
     opened = Reading(state, journal)
     opened.open("case-1", SLIDES)
     return opened
+
+
+@pytest.fixture
+def foreign_slide(tmp_path: Path) -> Path:
+    """An H&E slide of noise: the colours of tissue, and nothing else of it."""
+    noise = np.random.default_rng(0).normal((200, 120, 180), 25, (600, 600, 3))
+    image = noise.clip(0, 255).astype(np.uint8)
+    path = tmp_path / "noise.tif"
+    write_pyramid(
+        path, (600, 600), 0.5, lambda box: image[box.y0 : box.y1, box.x0 : box.x1]
+    )
+    return path

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from numpy.testing import assert_array_equal
 
+from napari_her2.app.first_look import SlidesRefused
 from napari_her2.app.run_plan import RunTarget
 from napari_her2.app.session import Session
 from napari_her2.app.status import RunPhase
@@ -18,6 +19,7 @@ from napari_her2.core.progress import StainsDoubted, TileDone
 from napari_her2.core.records import UNFAMILIAR
 from napari_her2.core.region import Region
 from napari_her2.core.score import Stain, call_to_text
+from napari_her2.models.bundle import shipped_bundle
 from napari_her2.review.journal import Journal
 from napari_her2.slides.slide import open_slide
 
@@ -246,10 +248,12 @@ def test_force_ends_with_the_case_and_with_the_model(
         lambda: ready.choose_bundle(tiny_bundle_path),
     ):
         ready.state.unfamiliar = True
+        ready.refuse(("The H&E slide cannot be assessed.",))
         ready.force()
         change()
         assert not ready.state.forced
         assert not ready.state.unfamiliar
+        assert ready.state.refusals == ()
 
 
 def test_doubts_about_a_stain_are_told_until_the_case_is_closed(
@@ -260,3 +264,62 @@ def test_doubts_about_a_stain_are_told_until_the_case_is_closed(
     assert ready.state.stain_doubts == ("H&E: It looks like HER2 IHC.",)
     ready.close_case()
     assert ready.state.stain_doubts == ()
+
+
+def test_a_slide_that_is_refused_runs_only_when_it_is_forced(
+    session: Session, foreign_slide: Path
+) -> None:
+    session.choose_bundle(shipped_bundle())
+    session.open_files(foreign_slide, None)
+    look = session.first_look()
+    assert look is not None
+    session.refuse(look())
+    said = "The H&E slide cannot be assessed: unfamiliar tissue or stain"
+    (refusal,) = session.state.refusals
+    assert refusal.startswith(said)
+    for target in (RunTarget.SLIDE, RunTarget.VIEW):
+        assert said in session.plan(target).tooltip
+    with pytest.raises(NotReadyError, match=said):
+        session.begin_run(session.plan(RunTarget.SLIDE))
+
+    session.force()
+    assert session.plan(RunTarget.SLIDE).can_run
+    assert session.results is not None
+    assert session.results.forced
+    session.force(on=False)
+    assert not session.plan(RunTarget.SLIDE).can_run
+
+
+def test_a_run_that_was_quicker_than_the_look_ends_where_it_begins(
+    session: Session, foreign_slide: Path
+) -> None:
+    session.choose_bundle(shipped_bundle())
+    session.open_files(foreign_slide, None)
+    steps = list(session.begin_run(session.plan(RunTarget.SLIDE)))
+    (step,) = steps
+    assert isinstance(step, SlidesRefused)
+    session.absorb(step)
+    session.end_run(RunPhase.FINISHED)
+    assert session.state.run.phase is RunPhase.IDLE
+    assert session.state.refusals == step.sentences
+    assert not session.plan(RunTarget.SLIDE).can_run
+
+
+def test_a_slide_is_looked_at_once(
+    session: Session, foreign_slide: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    session.choose_bundle(shipped_bundle())
+    session.open_files(foreign_slide, None)
+    look = session.first_look()
+    assert look is not None
+    session.refuse(look())
+    monkeypatch.setattr("napari_her2.inference.screening.screen_image", None)
+    session.open_files(foreign_slide, None)
+    assert session.state.refusals, "known again without another look"
+    assert session.first_look() is None
+
+
+def test_a_model_that_cannot_tell_refuses_nothing(ready: Session) -> None:
+    look = ready.first_look()
+    assert look is not None
+    assert look() == ()

@@ -10,7 +10,13 @@ from napari_her2.review.events import ReasonCode
 from napari_her2.viewer.roles import Role, find
 from napari_her2.widgets.assist_dock import AssistDock
 from napari_her2.widgets.case_dock import CaseDock
-from napari_her2.widgets.forced_banner import CONSEQUENCE, FORCED, QUESTION, UNKNOWN
+from napari_her2.widgets.forced_banner import (
+    CONSEQUENCE,
+    FORCED,
+    QUESTION,
+    REFUSED,
+    UNKNOWN,
+)
 from napari_her2.widgets.result_card import (
     HIDDEN,
     NAMELESS,
@@ -367,6 +373,21 @@ def test_unfamiliar_tissue_is_told_at_once_and_forced_only_after_a_question(
     banner.stop.click()
     assert not open_desk.session.state.forced
     assert banner.text.text() == UNKNOWN
+
+
+def test_a_slide_that_is_refused_is_told_before_a_run(dock, open_desk):
+    assist = dock(AssistDock, open_desk)
+    refusal = "The H&E slide cannot be assessed: unfamiliar tissue or stain."
+    open_desk.session.refuse((refusal,))
+    assert assist.forced.isVisible()
+    assert assist.forced.text.text() == f"{refusal} {REFUSED}"
+    assert assist.forced.run_anyway.isVisible()
+    for widget in assist.runs.run.values():
+        assert not widget.isEnabled()
+        assert refusal in widget.toolTip()
+    assert refusal not in assist.runs.reason.text(), "it is said once"
+    open_desk.close_case()
+    assert not assist.forced.isVisible()
 
 
 def test_the_question_has_no_for_an_answer(dock, open_desk, qtbot):

@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import TYPE_CHECKING
 
 from napari_her2.core.geometry import BoxPx
 from napari_her2.core.region import Region
+from napari_her2.core.score import Stain
+
+if TYPE_CHECKING:
+    from napari_her2.app.state import SessionState
+    from napari_her2.slides.pair import SlidePair
 
 WHOLE_SLIDE = "slide"
 """Id of the region that covers the reference slide."""
@@ -53,7 +60,8 @@ class RunSituation:
     """All that decides whether a run may start.
 
     ``view_px`` is the visible box and ``slide_px`` the whole reference slide,
-    both in its level-0 pixels; None when there is none.
+    both in its level-0 pixels; None when there is none. ``refusals`` say why slides
+    cannot be assessed; a forced run has none.
     """
 
     slide_px: BoxPx | None
@@ -62,6 +70,34 @@ class RunSituation:
     is_running: bool
     view_px: BoxPx | None
     drawn: tuple[Region, ...]
+    refusals: tuple[str, ...] = ()
+
+
+def situation_of(
+    state: SessionState, bundle_problem: Callable[[], str | None]
+) -> RunSituation:
+    """Return the situation of a session.
+
+    ``bundle_problem`` says why the model cannot run on the slides; it is asked only
+    once their scale is known.
+    """
+    pair = state.pair
+    unknown = () if pair is None else unknown_scales(pair)
+    return RunSituation(
+        slide_px=None if pair is None else BoxPx.of_shape(pair.reference.shape),
+        unknown_scale=tuple(stain.label for stain in unknown),
+        bundle_problem=None if unknown else bundle_problem(),
+        is_running=state.run.is_running,
+        view_px=state.view_px,
+        drawn=state.regions,
+        refusals=() if state.forced else state.refusals,
+    )
+
+
+def unknown_scales(pair: SlidePair) -> tuple[Stain, ...]:
+    """Return the stains whose slide does not know its µm per pixel."""
+    slides = ((Stain.HE, pair.he), (Stain.IHC, pair.ihc))
+    return tuple(s for s, slide in slides if slide is not None and slide.mpp is None)
 
 
 def plan_run(target: RunTarget, now: RunSituation) -> RunPlan:
@@ -74,6 +110,7 @@ def plan_run(target: RunTarget, now: RunSituation) -> RunPlan:
     ]
     if now.bundle_problem:
         reasons.append(now.bundle_problem)
+    reasons.extend(now.refusals)
     if now.is_running:
         reasons.append("A run is under way. Cancel it or wait for it.")
     regions = _regions_of(target, now)

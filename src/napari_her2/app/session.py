@@ -8,16 +8,18 @@ iterated wherever the caller likes; what it yields comes back through
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from napari_her2.app.first_look import SlidesRefused
+from napari_her2.app.model_on_case import ModelOnCase
 from napari_her2.app.reading import Reading
-from napari_her2.app.run_plan import RunPlan, RunSituation, RunTarget, plan_run
+from napari_her2.app.run_plan import RunPlan, RunTarget, plan_run, situation_of
 from napari_her2.app.state import SessionState
 from napari_her2.app.status import Notice, RunPhase, RunStatus
-from napari_her2.core.errors import Her2Error, NotReadyError
+from napari_her2.core.errors import NotReadyError
 from napari_her2.core.geometry import BoxPx
 from napari_her2.core.progress import (
     Progress,
@@ -35,10 +37,9 @@ from napari_her2.slides.case import (
     case_of_folder,
     read_case,
 )
-from napari_her2.slides.pair import SlidePair, open_pair
+from napari_her2.slides.pair import open_pair
 
 if TYPE_CHECKING:
-    from napari_her2.inference.analysis import Analysis
     from napari_her2.inference.store import ResultStore
     from napari_her2.review.journal import Journal
 
@@ -64,8 +65,7 @@ class Session:
     def __init__(self, journal: Journal, *, cache_dir: Path | None = None) -> None:
         self.state = SessionState()
         self.reading = Reading(self.state, journal)
-        self._cache_dir = cache_dir
-        self._analysis: Analysis | None = None
+        self._model = ModelOnCase(self.state, cache_dir)
         self._run_regions: dict[str, Region] = {}
         self._run_target = RunTarget.VIEW
         self._run_began_s = 0.0
@@ -75,7 +75,7 @@ class Session:
     @property
     def results(self) -> ResultStore | None:
         """Overlays computed so far for this case with this bundle."""
-        return None if self._analysis is None else self._analysis.store
+        return self._model.results
 
     @property
     def last_target(self) -> RunTarget:
@@ -103,7 +103,7 @@ class Session:
     def close_case(self) -> None:
         """Close the slides and forget what was on screen; the journal keeps all."""
         pair = self.state.pair
-        self._forget_analysis()
+        self._model.forget()
         self.state.case = None
         self.state.pair = None
         self.state.view_px = None
@@ -131,12 +131,12 @@ class Session:
         if slide is None:
             raise NotReadyError(f"This case has no {stain.label} slide.", "Open one.")
         scaled = slide.with_mpp(mpp)
-        self._forget_analysis()
+        self._model.forget()
         if stain is Stain.HE:
             self.state.pair = replace(pair, he=scaled)
         else:
             self.state.pair = replace(pair, ihc=scaled)
-        self._prepare_analysis()
+        self._model.take_up()
 
     def choose_bundle(self, path: Path | str) -> None:
         """Load and verify a bundle.
@@ -150,10 +150,10 @@ class Session:
         from napari_her2.models.bundle import load_bundle
 
         bundle = load_bundle(Path(path))
-        self._forget_analysis()
+        self._model.forget()
         self.state.unfamiliar = self.state.forced = False
         self.state.bundle = bundle
-        self._prepare_analysis()
+        self._model.take_up()
 
     def force(self, *, on: bool = True) -> None:
         """Have the model run on tissue or stain it does not know, or no longer.
@@ -165,15 +165,15 @@ class Session:
         NotReadyError
             If nothing unfamiliar was found, or a run is under way.
         """
-        if on and not self.state.unfamiliar:
+        if on and not (self.state.unfamiliar or self.state.refusals):
             raise NotReadyError(
                 "Nothing unfamiliar was found on this slide.", "Run the AI as usual."
             )
         if self.state.run.is_running:
             raise NotReadyError("A run is under way.", "Cancel it or wait for it.")
-        self._forget_analysis()
+        self._model.forget()
         self.state.forced = on
-        self._prepare_analysis()
+        self._model.take_up()
 
     def set_view(self, box_px: BoxPx | None) -> None:
         """Tell which part of the reference slide is on screen."""
@@ -189,34 +189,30 @@ class Session:
 
     def plan(self, target: RunTarget) -> RunPlan:
         """Return what a run would do now, or why it cannot run."""
-        pair = self.state.pair
-        unknown = []
-        if pair is not None:
-            for stain, slide in ((Stain.HE, pair.he), (Stain.IHC, pair.ihc)):
-                if slide is not None and slide.mpp is None:
-                    unknown.append(stain.label)
-        return plan_run(
-            target,
-            RunSituation(
-                slide_px=None if pair is None else BoxPx.of_shape(pair.reference.shape),
-                unknown_scale=tuple(unknown),
-                bundle_problem=None if unknown else self._bundle_problem(),
-                is_running=self.state.run.is_running,
-                view_px=self.state.view_px,
-                drawn=self.state.regions,
-            ),
-        )
+        return plan_run(target, situation_of(self.state, self._model.problem))
 
-    def begin_run(self, plan: RunPlan) -> Iterator[Progress]:
+    def first_look(self) -> Callable[[], tuple[str, ...]] | None:
+        """Return what finds refusals, for any thread; None if that is done already.
+
+        Hand what it returns to :meth:`refuse`.
+        """
+        return self._model.first_look()
+
+    def refuse(self, refusals: tuple[str, ...]) -> None:
+        """Take in why slides cannot be assessed; nothing runs on them unless forced."""
+        self.state.refusals = refusals
+
+    def begin_run(self, plan: RunPlan) -> Iterator[Progress | SlidesRefused]:
         """Return the run as a generator; closing it cancels between batches.
+
+        Unless it is forced it begins with a first look at the slides.
 
         Raises
         ------
         NotReadyError
             If the plan cannot run, with the reason.
         """
-        if not plan.can_run or self._analysis is None:
-            raise NotReadyError(plan.tooltip, "Then run again.")
+        steps = self._model.run(plan)
         if plan.target is RunTarget.VIEW:
             self.reading.forget_passing_views()
         self._run_target = plan.target
@@ -224,9 +220,9 @@ class Session:
         self._run_began_s = time.monotonic()
         self.state.notice = None
         self.state.run = RunStatus(RunPhase.RUNNING)
-        return self._analysis.run(plan.regions, near_yx_px=plan.near_yx_px)
+        return steps
 
-    def absorb(self, progress: Progress) -> None:
+    def absorb(self, progress: Progress | SlidesRefused) -> None:
         """Bring the state up to date with one value a run yielded.
 
         Values that arrive after the case was closed are dropped.
@@ -234,6 +230,9 @@ class Session:
         if not self.state.run.is_running:
             return
         match progress:
+            case SlidesRefused():
+                self.state.run = RunStatus()
+                self.refuse(progress.sentences)
             case StainsDoubted():
                 self.state.stain_doubts = progress.sentences
             case RunStarted():
@@ -267,7 +266,7 @@ class Session:
         self.state.case = case
         self.state.pair = pair
         self.reading.open(case.case_id, slides)
-        self._prepare_analysis()
+        self._model.take_up()
 
     def _absorb_tile(self, tile: TileDone) -> None:
         run = self.state.run
@@ -288,38 +287,5 @@ class Session:
         if region is not None:
             self.reading.suggest(region, suggestion)
 
-    def _bundle_problem(self) -> str | None:
-        if self.state.bundle is None:
-            return "No model is loaded. Choose a bundle."
-        if self._analysis is None:
-            try:
-                self._analysis = self._make_analysis()
-            except Her2Error as error:
-                return str(error)
-        return None
-
-    def _prepare_analysis(self) -> None:
-        try:
-            self._analysis = self._make_analysis()
-        except Her2Error as error:
-            self.state.notice = Notice(str(error), is_error=False)
-
-    def _make_analysis(self) -> Analysis | None:
-        from napari_her2.inference.analysis import Analysis
-
-        pair, bundle = self.state.pair, self.state.bundle
-        if pair is None or bundle is None or _scale_unknown(pair):
-            return None
-        return Analysis(
-            pair, bundle, cache_dir=self._cache_dir, forced=self.state.forced
-        )
-
-    def _forget_analysis(self) -> None:
-        self._analysis = None
-
     def _on_reader_changed(self) -> None:
         self.reading.refresh()
-
-
-def _scale_unknown(pair: SlidePair) -> bool:
-    return any(s is not None and s.mpp is None for s in (pair.he, pair.ihc))

@@ -45,8 +45,9 @@ class SessionState:
     ``reviewed`` holds one row per region with a suggestion or a reader's act,
     in the order in which they came up. ``unfamiliar`` is set once a run found that
     the model does not know this tissue or stain, ``forced`` while the reader has it
-    run nevertheless. ``stain_doubts`` are sentences about slides that do not look
-    like the stain they were given as.
+    run nevertheless. ``refusals`` are sentences about slides that cannot be
+    assessed, known before a run; ``stain_doubts`` about slides that do not look like
+    the stain they were given as.
     """
 
     events: ClassVar[SignalGroupDescriptor] = SignalGroupDescriptor()
@@ -64,6 +65,7 @@ class SessionState:
     notice: Notice | None = None
     unfamiliar: bool = False
     forced: bool = False
+    refusals: tuple[str, ...] = ()
     stain_doubts: tuple[str, ...] = ()
 
     @property

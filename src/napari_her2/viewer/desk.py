@@ -19,6 +19,7 @@ from napari_her2.viewer.preferences import (
     remember_reader,
 )
 from napari_her2.viewer.runner import Runner
+from napari_her2.viewer.screener import Screener
 from napari_her2.viewer.stage import Stage
 
 _desks: WeakKeyDictionary[Any, Desk] = WeakKeyDictionary()
@@ -40,6 +41,7 @@ class Desk:
         self.session = session
         self.stage = Stage(viewer, session)
         self.runner = Runner(session)
+        self.screener = Screener(session)
         # when the viewer goes; at the end of the program the system closes files
         finalize(viewer, session.close_case).atexit = False
 
@@ -97,7 +99,10 @@ class Desk:
         with noticed(self.session):
             self.session.force(on=on)
             self.stage.refresh_overlays()
-            self.run(self.session.last_target)
+            target = self.session.last_target
+            # a slide that is refused runs no more once it is not forced
+            if on or self.session.plan(target).can_run:
+                self.run(target)
 
     def select_next(self) -> None:
         """Go to the next region of the list, and back to the first at its end."""

@@ -12,6 +12,7 @@ from typing import Any
 
 from napari.qt.threading import create_worker
 
+from napari_her2.app.first_look import SlidesRefused
 from napari_her2.app.run_plan import RunTarget
 from napari_her2.app.session import Session
 from napari_her2.app.status import Notice, RunPhase
@@ -20,6 +21,8 @@ from napari_her2.core.progress import Progress
 from napari_her2.viewer.notices import noticed
 
 RUN_NICENESS = 10
+
+Step = Progress | SlidesRefused
 
 
 class Runner:
@@ -34,7 +37,7 @@ class Runner:
     def __init__(self, session: Session) -> None:
         self._session = session
         self._worker: Any = None
-        self._steps: Iterator[Progress] | None = None
+        self._steps: Iterator[Step] | None = None
         self._abandoned = Event()
         session.state.events.pair.connect(self.abandon)
         session.state.events.bundle.connect(self.abandon)
@@ -94,10 +97,10 @@ class Runner:
 
 
 def _drive(
-    steps: Iterator[Progress], abandoned: Event
-) -> Generator[Progress, None, Her2Error | None]:
+    steps: Iterator[Step], abandoned: Event
+) -> Generator[Step, None, Her2Error | None]:
     """Hand on a run; an error of this package comes back as a value."""
-    _give_way()
+    give_way()
     try:
         yield from steps
     except Her2Error as error:
@@ -108,7 +111,7 @@ def _drive(
     return None
 
 
-def _give_way() -> None:
+def give_way() -> None:
     """Let the window go first where a run and the window share the processors.
 
     On Linux a thread has a niceness of its own, and the threads it starts (those

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from qtpy.QtWidgets import QHBoxLayout, QMessageBox, QVBoxLayout
 
+from napari_her2.app.state import SessionState
 from napari_her2.viewer.desk import Desk
 from napari_her2.widgets.panel import Listener
 from napari_her2.widgets.style import button, label
@@ -16,6 +17,7 @@ FORCED = (
     "FORCED RUN · The model does not know this tissue or stain. Its picture and its "
     "score may be wrong in any way."
 )
+REFUSED = "No run starts on it unless you run it anyway."
 QUESTION = "Run on unfamiliar tissue or stain?"
 CONSEQUENCE = (
     "Nothing was measured about how this model does here. It will give a picture and "
@@ -46,12 +48,14 @@ class ForcedBanner(Listener):
         buttons.addWidget(self.stop)
         layout.addLayout(buttons)
         events = self.session.state.events
-        self.follow(self._draw, events.unfamiliar, events.forced, events.run)
+        self.follow(
+            self._draw, events.unfamiliar, events.refusals, events.forced, events.run
+        )
 
     def _draw(self) -> None:
         state = self.session.state
-        self.setVisible(state.unfamiliar or state.forced)
-        self.text.setText(FORCED if state.forced else UNKNOWN)
+        self.setVisible(state.unfamiliar or state.forced or bool(state.refusals))
+        self.text.setText(_words(state))
         self.text.setProperty("look", "problem" if state.forced else "notice")
         self.text.style().unpolish(self.text)
         self.text.style().polish(self.text)
@@ -74,3 +78,9 @@ class ForcedBanner(Listener):
         box.setDefaultButton(box.addButton(QMessageBox.StandardButton.Cancel))
         box.exec()
         return box.clickedButton() is run
+
+
+def _words(state: SessionState) -> str:
+    if state.forced:
+        return FORCED
+    return " ".join((*state.refusals, REFUSED)) if state.refusals else UNKNOWN

@@ -50,6 +50,8 @@ class RunControls(Listener):
             events.view_px,
             events.regions,
             events.run,
+            events.refusals,
+            events.forced,
         )
         self.follow(self._draw_progress, events.run)
 
@@ -78,10 +80,10 @@ class RunControls(Listener):
         state = self.session.state
         view = self.session.plan(RunTarget.VIEW)
         is_open = state.pair is not None
-        self.reason.setVisible(
-            is_open and not view.can_run and not state.run.is_running
-        )
-        self.reason.setText(view.tooltip)
+        # refusals stand in the banner below
+        told = [reason for reason in view.reasons if reason not in state.refusals]
+        self.reason.setVisible(is_open and bool(told) and not state.run.is_running)
+        self.reason.setText("\n".join(told))
         for tool in (self.draw_region, self.add_square):
             tool.setEnabled(is_open)
 
