@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, fields
 from itertools import chain
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
@@ -16,7 +15,6 @@ from torch import nn
 
 from napari_her2.core.records import Arm
 from napari_her2.models.bundle import write_bundle
-from napari_her2.models.card import INTENDED_USE, Card
 from napari_her2.models.classifier import Her2Classifier
 from napari_her2.models.familiarity import Familiarity, constants
 from napari_her2.models.network import Her2Network, evidence_sum
@@ -38,9 +36,10 @@ from napari_her2.training.progress import TrainProgress, TrainStage
 from napari_her2.training.selector_stage import SelectorStage
 from napari_her2.training.steps import Stage, run_steps
 from napari_her2.training.tiles import CLASSES, TileCache, Tiles, TileSource
+from napari_her2.training.trained_card import Origin, trained_card
 from napari_her2.training.virtual import VirtualTiles
 
-VERSION = "2.0"
+VERSION = "2.1"
 _EVIDENCE_TILES = 48
 _WATCHED_TILES = 16
 _FAMILIARITY = "familiarity.safetensors"
@@ -226,16 +225,24 @@ class DemoRun:
         }
         familiarity = Familiarity.from_state(load_file(self.out / _FAMILIARITY))
         gate = held_out.gate(network, tiles)
-        card = _card(self.config, network, scores)
-        counted = {
-            "calibration": held_out.calibration().to_dict(),
-            "gate": {"subsets": list(gate.names)},
-            "familiarity": constants(),
-        }
+        origin = Origin(
+            name="demo",
+            version=VERSION,
+            trained_on=_trained_on(self.config),
+            classes=CLASSES,
+            licence="BSD-3-Clause",
+            training_command=training_command(self.config),
+            scores=scores,
+            further={
+                "calibration": held_out.calibration().to_dict(),
+                "gate": {"subsets": list(gate.names)},
+                "familiarity": constants(),
+            },
+        )
         parts = {n: module.state_dict() for n, module in network.parts().items()}
         write_bundle(
             self.out / "bundle",
-            replace(card, parameters={**card.parameters, **counted}),
+            trained_card(self.config, network, origin),
             {**parts, STATISTICS: statistics_state(gate, familiarity)},
             {"training.csv": (self.out / "training.csv").read_text()},
         )
@@ -298,40 +305,12 @@ def attention_scale(
     return max(float(torch.cat(sums).quantile(0.99)), 1e-6)
 
 
-def _card(config: TrainingConfig, network: Her2Network, scores: dict[str, Any]) -> Card:
-    return Card(
-        name="demo",
-        version=VERSION,
-        trained_on=(
-            "virtual tissue only, drawn by a program; no real slide. "
-            f"Generators: {config.n_generator_slides} restained slides; classifier: "
-            f"{config.n_slides} pairs of neighbouring sections, head and thresholds: "
-            f"{config.n_validation_slides} further pairs; {config.tiles_per_slide} "
-            "tiles each, the five strata equally often, H&E carries HER2 with signal "
-            f"{config.morphology_signal} of 1"
-        ),
-        mpp=config.mpp,
-        core_px=config.core_px,
-        halo_px=config.halo_px,
-        inputs=("he", "ihc"),
-        outputs=(
-            "synthetic_ihc",
-            "synthetic_he",
-            "logits",
-            "attention",
-            "channel_weights",
-            "branch_share",
-        ),
-        classes=CLASSES,
-        files={},
-        licence="BSD-3-Clause",
-        intended_use=INTENDED_USE,
-        parameters={
-            "network": config.network.to_dict(),
-            "attention_scale": network.attention_scale,
-            "policy": "gan",
-        },
-        training_command=training_command(config),
-        seed=config.seed,
-        scores=scores,
+def _trained_on(config: TrainingConfig) -> str:
+    return (
+        "virtual tissue only, drawn by a program; no real slide. "
+        f"Generators: {config.n_generator_slides} restained slides; classifier: "
+        f"{config.n_slides} pairs of neighbouring sections, head and thresholds: "
+        f"{config.n_validation_slides} further pairs; {config.tiles_per_slide} "
+        "tiles each, the five strata equally often, H&E carries HER2 with signal "
+        f"{config.morphology_signal} of 1"
     )

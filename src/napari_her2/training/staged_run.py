@@ -15,7 +15,6 @@ from torch import Tensor
 from napari_her2.core.errors import UsageError
 from napari_her2.core.records import Arm
 from napari_her2.models.bundle import write_bundle
-from napari_her2.models.card import INTENDED_USE, Card
 from napari_her2.models.network import Her2Network
 from napari_her2.training.augment import to_tensor
 from napari_her2.training.classifier_stage import ClassifierStage
@@ -35,6 +34,7 @@ from napari_her2.training.scoring import confusion_of, confusion_scores
 from napari_her2.training.selector_stage import SelectorStage
 from napari_her2.training.steps import Stage, is_finished, run_steps
 from napari_her2.training.tiles import Tiles
+from napari_her2.training.trained_card import Origin, trained_card
 
 StageName = Literal["a", "b", "c", "all"]
 DIRECTIONS = (TrainStage.HE_TO_IHC, TrainStage.IHC_TO_HE)
@@ -208,41 +208,21 @@ class StagedRun:
 
     def _write(self, network: Her2Network, scores: dict[str, Any]) -> None:
         config, data = self.config, self.data
-        card = Card(
+        origin = Origin(
             name=data.name,
             version=VERSION,
             trained_on=data.trained_on,
-            mpp=config.mpp,
-            core_px=config.core_px,
-            halo_px=config.halo_px,
-            inputs=("he", "ihc"),
-            outputs=(
-                "synthetic_ihc",
-                "synthetic_he",
-                "logits",
-                "attention",
-                "channel_weights",
-                "branch_share",
-            ),
             classes=data.tiles.classes,
-            files={},
             licence=data.licence,
-            intended_use=INTENDED_USE,
-            parameters={
-                "network": config.network.to_dict(),
-                "attention_scale": network.attention_scale,
-                "policy": "gan",
-            },
             training_command=(
                 f"napari-her2 train --config {SETTINGS_NAME} --data "
                 f"{data.name}:PATH --out RUN"
             ),
-            seed=config.seed,
             scores=scores,
         )
         write_bundle(
             self.out / "bundle",
-            card,
+            trained_card(config, network, origin),
             {part: module.state_dict() for part, module in network.parts().items()},
             {
                 "training.csv": (self.out / "training.csv").read_text(),
