@@ -46,7 +46,7 @@ def test_the_whole_slide_is_one_region() -> None:
         ({"unknown_scale": ("H&E",)}, "H&E: scale unknown"),
         ({"bundle_problem": "No model is loaded."}, "No model"),
         ({"is_running": True}, "under way"),
-        ({"refusals": ("The H&E slide cannot be assessed.",)}, "cannot be assessed"),
+        ({"refusals": ("H&E cannot be assessed.",)}, "cannot be assessed"),
     ],
 )
 def test_a_run_that_cannot_start_says_why(

@@ -248,7 +248,7 @@ def test_force_ends_with_the_case_and_with_the_model(
         lambda: ready.choose_bundle(tiny_bundle_path),
     ):
         ready.state.unfamiliar = True
-        ready.refuse(("The H&E slide cannot be assessed.",))
+        ready.refuse(("H&E cannot be assessed.",))
         ready.force()
         change()
         assert not ready.state.forced
@@ -274,7 +274,7 @@ def test_a_slide_that_is_refused_runs_only_when_it_is_forced(
     look = session.first_look()
     assert look is not None
     session.refuse(look())
-    said = "The H&E slide cannot be assessed: unfamiliar tissue or stain"
+    said = "H&E cannot be assessed: unfamiliar tissue or stain"
     (refusal,) = session.state.refusals
     assert refusal.startswith(said)
     for target in (RunTarget.SLIDE, RunTarget.VIEW):

@@ -6,7 +6,7 @@ from napari_her2.app.first_look import FirstLook
 from napari_her2.app.run_plan import RunTarget
 from napari_her2.core.errors import NotReadyError
 
-REFUSAL = "The H&E slide cannot be assessed: unfamiliar tissue or stain."
+REFUSAL = "H&E cannot be assessed: unfamiliar tissue or stain."
 
 
 @pytest.fixture

@@ -25,7 +25,7 @@ Key = tuple[str, Stain, str, float | None]
 
 @dataclass(frozen=True, slots=True)
 class SlidesRefused:
-    """Why slides cannot be assessed, a sentence each; the run ends with it."""
+    """Why slides cannot be assessed; the run ends with it."""
 
     sentences: tuple[str, ...]
 
@@ -45,7 +45,7 @@ class FirstLook:
         return self._sentences(bundle, slides)
 
     def look(self, pair: SlidePair, bundle: Bundle) -> tuple[str, ...]:
-        """Return a sentence for each slide that cannot be assessed.
+        """Return sentences about the slides that cannot be assessed.
 
         A bundle that holds nothing to tell by refuses none.
 
@@ -85,11 +85,13 @@ class FirstLook:
     def _sentences(
         self, bundle: Bundle, slides: Iterable[tuple[Stain, Slide]]
     ) -> tuple[str, ...]:
-        found = {stain: self._reasons[_key(bundle, stain, s)] for stain, s in slides}
+        refused: dict[str, list[str]] = {}
+        for stain, slide in slides:
+            if reason := self._reasons[_key(bundle, stain, slide)]:
+                refused.setdefault(reason, []).append(stain.label)
         return tuple(
-            f"The {stain.label} slide cannot be assessed: {reason}."
-            for stain, reason in found.items()
-            if reason
+            f"{' and '.join(stains)} cannot be assessed: {reason}."
+            for reason, stains in refused.items()
         )
 
 

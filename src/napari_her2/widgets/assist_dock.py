@@ -23,6 +23,7 @@ class AssistDock(Panel):
     def __init__(self, desk: Desk) -> None:
         super().__init__(desk)
         self.model = label(look="strong")
+        self.intended_use = label(look="muted")
         self.trained_on = label(look="muted", wrap=True)
         self.choose = button("Change model…", tip="Choose the folder of a bundle")
         self.choose.clicked.connect(self._on_choose)
@@ -32,7 +33,8 @@ class AssistDock(Panel):
         self.result = ResultCard(desk)
         self.overlays = OverlayControls(desk)
         head = QHBoxLayout()
-        head.addWidget(self.model, 1)
+        head.addWidget(self.model)
+        head.addWidget(self.intended_use, 1)
         head.addWidget(self.choose)
         self.column.addWidget(self.notice)
         self.column.addLayout(head)
@@ -51,6 +53,7 @@ class AssistDock(Panel):
         bundle = self.session.state.bundle
         if bundle is None:
             self.model.setText("No model is loaded.")
+            self.intended_use.setText("")
             self.trained_on.setText("Choose a bundle to run the AI.")
             return
         card = bundle.card
@@ -58,7 +61,8 @@ class AssistDock(Panel):
         self.model.setToolTip(f"sha256 {bundle.sha256}")
         # the first clause stands in the dock, the whole of it in the tooltip
         gist = card.trained_on.partition(";")[0]
-        self.trained_on.setText(f"Trained on {gist} · {card.intended_use}")
+        self.intended_use.setText(card.intended_use)
+        self.trained_on.setText(f"Trained on {gist}")
         self.trained_on.setToolTip(f"Trained on {card.trained_on}.")
 
     def _on_choose(self) -> None:

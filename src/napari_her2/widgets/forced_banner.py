@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from qtpy.QtWidgets import QHBoxLayout, QMessageBox, QVBoxLayout
+from qtpy.QtCore import Qt
+from qtpy.QtWidgets import QHBoxLayout, QMessageBox
 
 from napari_her2.app.state import SessionState
 from napari_her2.viewer.desk import Desk
@@ -14,10 +15,9 @@ UNKNOWN = (
     "image where it is unfamiliar."
 )
 FORCED = (
-    "FORCED RUN · The model does not know this tissue or stain. Its picture and its "
-    "score may be wrong in any way."
+    "FORCED RUN · The model does not know this tissue or stain. It may be wrong in "
+    "any way."
 )
-REFUSED = "No run starts on it unless you run it anyway."
 QUESTION = "Run on unfamiliar tissue or stain?"
 CONSEQUENCE = (
     "Nothing was measured about how this model does here. It will give a picture and "
@@ -38,15 +38,12 @@ class ForcedBanner(Listener):
         self.stop = button("Stop forcing", tip="Leave out what the model does not know")
         self.run_anyway.clicked.connect(self._on_run_anyway)
         self.stop.clicked.connect(desk.stop_forcing)
-        layout = QVBoxLayout(self)
+        layout = QHBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
-        layout.setSpacing(4)
-        layout.addWidget(self.text)
-        buttons = QHBoxLayout()
-        buttons.addStretch(1)
-        buttons.addWidget(self.run_anyway)
-        buttons.addWidget(self.stop)
-        layout.addLayout(buttons)
+        layout.setSpacing(6)
+        layout.addWidget(self.text, 1)
+        for act in (self.run_anyway, self.stop):
+            layout.addWidget(act, 0, Qt.AlignmentFlag.AlignTop)
         events = self.session.state.events
         self.follow(
             self._draw, events.unfamiliar, events.refusals, events.forced, events.run
@@ -83,4 +80,4 @@ class ForcedBanner(Listener):
 def _words(state: SessionState) -> str:
     if state.forced:
         return FORCED
-    return " ".join((*state.refusals, REFUSED)) if state.refusals else UNKNOWN
+    return " ".join(state.refusals) if state.refusals else UNKNOWN

@@ -57,7 +57,7 @@ class Panel(Listener):
         self.setMinimumWidth(COLUMN_PX)
         self._content = QWidget()
         self.column = QVBoxLayout(self._content)
-        self.column.setContentsMargins(MARGIN_PX, 4, MARGIN_PX, 4)
+        self.column.setContentsMargins(MARGIN_PX, 4, MARGIN_PX, 0)
         self.column.setSpacing(GAP_PX)
         scroll = QScrollArea()
         scroll.setWidget(self._content)

@@ -11,7 +11,7 @@ from qtpy.QtWidgets import QWidget
 from napari_her2.core.score import Score
 from napari_her2.viewer.palette import SCORE_COLORS
 
-ROW_PX = 17
+ROW_PX = 15
 LABEL_PX = 28
 FIGURE_PX = 42
 

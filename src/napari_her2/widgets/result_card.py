@@ -16,6 +16,7 @@ from napari_her2.widgets.style import label
 from napari_her2.widgets.suggestion_words import (
     arm_line,
     arm_tip,
+    caution_line,
     gate_line,
     gate_tip,
     set_line,
@@ -80,6 +81,7 @@ class ResultCard(Listener):
             events.selected_id,
             events.run,
             events.reader_name,
+            events.forced,
         )
 
     def _draw(self) -> None:
@@ -126,8 +128,8 @@ class ResultCard(Listener):
         else:
             self.call.setText(str(call))
             self.meaning.setText(call.meaning)
-        self.caution.setText(suggestion.caution)
-        self.caution.setVisible(bool(suggestion.caution))
+        is_told = self.session.state.forced
+        _fill(self.caution, caution_line(suggestion, is_told=is_told))
         self.bars.setVisible(bool(suggestion.probabilities))
         self.bars.show_shares(suggestion.probabilities)
         _fill(self.prediction_set, set_line(suggestion), set_tip(suggestion))

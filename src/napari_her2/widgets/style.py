@@ -8,7 +8,7 @@ from qtpy.QtWidgets import QFrame, QLabel, QPushButton, QSizePolicy
 from napari_her2.viewer.palette import ACCENT, SYNTHETIC
 
 MARGIN_PX = 10
-GAP_PX = 5
+GAP_PX = 4
 COLUMN_PX = 340
 
 STYLE = f"""
@@ -16,7 +16,7 @@ STYLE = f"""
 QLabel {{ margin: 0; padding: 0; }}
 QLabel[look="heading"] {{
     font-size: 12px; font-weight: 600; color: {ACCENT};
-    padding: 4px 0 0 0;
+    padding: 2px 0 0 0;
 }}
 QLabel[look="strong"] {{ font-size: 13px; font-weight: 600; }}
 QLabel[look="call"] {{ font-size: 22px; font-weight: 700; padding-right: 8px; }}
@@ -33,7 +33,7 @@ QLabel[look="synthetic"] {{
     color: #ffffff; background: {SYNTHETIC}; font-weight: 700; padding: 3px 8px;
 }}
 QFrame[look="rule"] {{ background: rgba(128, 136, 148, 70); }}
-QPushButton {{ font-size: 12px; padding: 4px 8px; min-height: 18px; }}
+QPushButton {{ font-size: 12px; padding: 3px 8px; min-height: 18px; }}
 QPushButton:disabled {{
     background: transparent; color: #6d747f;
     border: 1px solid rgba(128, 136, 148, 70);

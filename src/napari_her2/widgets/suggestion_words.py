@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from napari_her2.core.records import Arm, GateVerdict, Suggestion
+from napari_her2.core.records import FORCED, Arm, GateVerdict, Suggestion
 from napari_her2.core.score import NotAssessable, scores_to_text
 
 COVERAGE = "coverage asked"
@@ -43,15 +43,14 @@ def arm_line(suggestion: Suggestion) -> str:
     if not suggestion.arms:
         return f"From {suggestion.evidence} · {suggestion.n_tiles} {tiles}"
     if len(suggestion.arms) == 1:
-        said = str(suggestion.arms[0][0])
-    else:
-        said = ", ".join(f"{arm} ({share:.0%})" for arm, share in suggestion.arms)
-    return f"Scored: {said} · {suggestion.n_tiles} {tiles}"
+        return f"Scored: {suggestion.arms[0][0]} · {suggestion.n_tiles} {tiles}"
+    return ", ".join(f"{share:.0%} {arm}" for arm, share in suggestion.arms)
 
 
 def arm_tip(suggestion: Suggestion) -> str:
-    """Explain the arms that took part."""
-    return "\n".join(_ARM_TIPS[arm] for arm, _ in suggestion.arms)
+    """Explain the arms that took part, and on how many tiles."""
+    tips = [_ARM_TIPS[arm] for arm, _ in suggestion.arms]
+    return "\n".join([*tips, f"Tiles counted: {suggestion.n_tiles}"])
 
 
 def gate_line(suggestion: Suggestion) -> str:
@@ -60,13 +59,24 @@ def gate_line(suggestion: Suggestion) -> str:
     if gate is None:
         return ""
     said = "used" if gate.accepted else "set aside"
-    return f"Reconstruction {said}: {gate.reason}"
+    return f"Gate: {said}, {gate.reason}"
 
 
 def gate_tip(suggestion: Suggestion) -> str:
-    """Return the gate's five numbers with their meaning."""
+    """Return the verdict with its five numbers and their meaning."""
     gate = suggestion.gate
-    return "" if gate is None else _numbers(gate)
+    if gate is None:
+        return ""
+    said = "used" if gate.accepted else "set aside"
+    return f"The reconstructed stain was {said}: {gate.reason}.\n{_numbers(gate)}"
+
+
+def caution_line(suggestion: Suggestion, *, is_told: bool) -> str:
+    """Return what must be said beside the call.
+
+    ``is_told`` shortens what a banner above says at length.
+    """
+    return suggestion.caution.replace(FORCED, "forced" if is_told else FORCED)
 
 
 def _numbers(gate: GateVerdict) -> str:
