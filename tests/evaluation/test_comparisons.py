@@ -60,6 +60,18 @@ def test_a_head_alone_takes_the_rest_from_the_bundle(tmp_path, classifier):
     he, ihc = torch.rand(2, 1, 3, 64, 64)
     with torch.inference_mode():
         assert torch.equal(found.score(he, ihc), expected(he, ihc).logits)
+        # the same from what the bundle's encoders gave, which need not run again
+        assert found.combine is not None
+        combined = found.combine(classifier.encode(he, ihc))
+        assert torch.equal(combined, expected(he, ihc).logits)
+        each = {
+            stain: classifier.encode(*images)[stain]
+            for stain, images in ((Stain.HE, (he, None)), (Stain.IHC, (None, ihc)))
+        }
+        # two images at once are summed in another order than one by one
+        torch.testing.assert_close(
+            found.combine(each), expected(he, ihc).logits, rtol=1e-4, atol=1e-5
+        )
 
 
 def test_h_and_e_trained_alone_sees_h_and_e(tmp_path, classifier):
@@ -67,6 +79,20 @@ def test_h_and_e_trained_alone_sees_h_and_e(tmp_path, classifier):
     (found,) = load_comparisons(tmp_path, TINY, classifier, CPU)
     assert found.name == HE_ONLY
     assert found.stains == {Stain.HE}
+    assert found.combine is None  # its encoders are its own
+
+
+def test_a_head_for_other_maps_encodes_for_itself(tmp_path, classifier):
+    """The weights fit both, yet the maps are not the bundle's."""
+    coarse = replace(TINY, fusion="concat", encoder_stride=32)
+    fine = replace(TINY, encoder_stride=8)
+    save_file(
+        part_of(Her2Classifier(coarse), "head"),
+        tmp_path / "head_concat.safetensors",
+        metadata={"network": json.dumps(coarse.to_dict())},
+    )
+    (found,) = load_comparisons(tmp_path, fine, classifier, CPU)
+    assert found.combine is None
 
 
 def test_the_architecture_may_stand_in_the_file(tmp_path, classifier):

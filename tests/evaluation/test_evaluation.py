@@ -33,7 +33,7 @@ def test_every_stage_leaves_numbers_tables_and_figures(finished):
     settings, works = finished
     assert {"arms", "translation", "ladder", "shift"} <= works
     results = json.loads((settings.out / "results.json").read_text())
-    assert results["schema"] == "napari-her2/evaluation/1"
+    assert results["schema"] == "napari-her2/evaluation/2"
     assert set(results["arms"]["scores"]) >= {
         "H&E and IHC",
         "H&E and reconstructed IHC",

@@ -35,6 +35,7 @@ def test_a_folder_can_be_evaluated(painted_folder, tiny_bundle_path, tmp_path):
         out=tmp_path,
         data=painted_folder,
         stages=(Stage.ARMS, Stage.SIGNAL),
+        processes=0,
     )
     list(evaluate(settings))
     results = json.loads((tmp_path / "results.json").read_text())

@@ -8,8 +8,8 @@ from napari_her2.evaluation.ladder import (
     BOTH,
     CLEAN_ALONE,
     CORRUPTED_ALONE,
+    Climber,
     Ladder,
-    climb,
     ladder_scores,
 )
 
@@ -27,9 +27,14 @@ def ladder(regions, network):
     only_ihc = Comparison("browns", frozenset({Stain.IHC}), _given_none(brown))
     arms = NetworkArms(network, torch.device("cpu"), [only_ihc])
     part = regions.first_of_slides(4)
-    made = Ladder()
-    assert len(list(climb(part, arms, made))) == len(part)
+    made = climb(part, arms)
+    assert all(len(logits) == len(part) for logits in made.logits.values())
     return made, part
+
+
+def climb(part, arms):
+    climber = Climber(part, arms)
+    return Ladder.of([climber(region) for region in range(len(part))])
 
 
 def _given_none(score):
@@ -98,8 +103,8 @@ def test_the_gate_is_asked_in_both_ways_and_both_are_named(regions, network, cla
         torch.full((3, 6), 50.0),
         torch.tensor([0.0, 2.0]),  # seeing IHC, no H&E agrees enough
     )
-    made, part = Ladder(), regions.first_of_slides(2)
-    list(climb(part, NetworkArms(gated, torch.device("cpu")), made))
+    part = regions.first_of_slides(2)
+    made = climb(part, NetworkArms(gated, torch.device("cpu")))
     rows = ladder_scores(made, part.labels, part.slides, classes)
     assert set(BOTH_GATED.values()) <= {row["arm"] for row in rows}
     for key in (key for key in made.taken if key[3] == Asked.PRODUCT):

@@ -11,9 +11,8 @@ from napari_her2.evaluation.regions import Regions
 from napari_her2.evaluation.scored_regions import (
     FAKE_ALONE,
     GATED,
+    RegionScorer,
     ScoredRegions,
-    reconstruct,
-    score_regions,
 )
 from napari_her2.evaluation.verdicts import Asked
 from napari_her2.models.agreement import section_agreement
@@ -47,19 +46,28 @@ class WhiteIsStrange:
         return image.mean((1, 2, 3)) * 1.25
 
 
+def fill(store, regions, arms, stain):
+    for k in range(len(regions)):
+        store[k] = arms.reconstruct(stain, regions.tile(stain, k))
+
+
+def score_all(regions, arms, fakes):
+    return ScoredRegions.of(
+        map(RegionScorer(regions, arms, fakes), range(len(regions)))
+    )
+
+
 @pytest.fixture
 def fakes(regions: Regions, arms: NetworkArms, tmp_path):
     stores = {}
     for stain in Stain:
         stores[stain] = ImageStore(tmp_path / stain.value, len(regions), 64)
-        steps = list(reconstruct(regions, arms, stain, stores[stain]))
-        assert len(steps) == len(regions)
+        fill(stores[stain], regions, arms, stain)
     return stores
 
 
 def test_every_arm_is_what_the_network_itself_says(regions, arms, fakes, network):
-    scored = ScoredRegions()
-    list(score_regions(regions, arms, fakes, scored))
+    scored = score_all(regions, arms, fakes)
     he, ihc = (
         torch.from_numpy(regions.tile(stain, 5)).permute(2, 0, 1)[None] / 255
         for stain in Stain
@@ -111,9 +119,8 @@ def gated_arms(network: Her2Network, limit: float, min_agreement: float):
 
 def scored_he(regions, arms, folder):
     fakes = {Stain.HE: ImageStore(folder / "f", len(regions), 64)}
-    list(reconstruct(regions, arms, Stain.HE, fakes[Stain.HE]))
-    scored = ScoredRegions()
-    list(score_regions(regions, arms, fakes, scored))
+    fill(fakes[Stain.HE], regions, arms, Stain.HE)
+    scored = score_all(regions, arms, fakes)
     return scored, fakes[Stain.HE]
 
 

@@ -34,7 +34,13 @@ def results():
     )
     score = {"accuracy": [0.5, 0.4, 0.6]}
     return {
-        "bundle": {"name": "b", "version": "1", "sha256": "0" * 64, "training_seed": 1},
+        "bundle": {
+            "name": "b",
+            "version": "1",
+            "sha256": "0" * 64,
+            "training_seed": 1,
+            "backend": "torch-fp32",
+        },
         "arms": {
             "data": {
                 "n_regions": n,

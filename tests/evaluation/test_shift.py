@@ -3,7 +3,7 @@ import numpy as np
 from napari_her2.core.records import Arm
 from napari_her2.core.score import Stain
 from napari_her2.evaluation.scored_regions import GATED
-from napari_her2.evaluation.shift import Shifted, shift_regions, shift_scores
+from napari_her2.evaluation.shift import Shifted, Shifter, shift_scores
 
 SLIDES = np.arange(6)
 
@@ -35,9 +35,9 @@ def test_a_bundle_that_cannot_tell_keeps_all(classes):
 
 
 def test_all_steps_are_scored_in_all_arms(regions, arms):
-    made = Shifted()
     part = regions.first_of_slides(4)
-    list(shift_regions(part, arms, made))
+    shifter = Shifter(part, arms)
+    made = Shifted.of([shifter(region) for region in range(len(part))])
     assert {key[2] for key in made.logits} == {Arm.BOTH, GATED[Stain.HE], Arm.IHC}
     assert len(made.logits) == 2 * 6 * 3
     assert np.array_equal(

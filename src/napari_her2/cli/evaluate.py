@@ -9,6 +9,7 @@ import typer
 
 from napari_her2.cli.progress import bar
 from napari_her2.core.errors import UsageError
+from napari_her2.inference.backend import AUTO, BACKENDS
 
 
 def evaluate(
@@ -51,8 +52,13 @@ def evaluate(
     cache: Annotated[
         Path | None, typer.Option(help="Rendered slides; default OUT/cache.")
     ] = None,
-    processes: Annotated[int, typer.Option(help="To render slides.")] = 2,
+    processes: Annotated[
+        int, typer.Option(help="To render slides and to work on regions.")
+    ] = 2,
     device: Annotated[str, typer.Option(help="A torch device, such as cuda.")] = "cpu",
+    backend: Annotated[
+        str, typer.Option(help=f"auto, or one of {', '.join(BACKENDS)}.")
+    ] = AUTO,
     page: Annotated[
         Path | None,
         typer.Option(help="Also write the page here, with its pictures as JPEG."),
@@ -92,6 +98,7 @@ def evaluate(
         shift_regions=shift_regions,
         curve_slides=curve_slides,
         device=device,
+        backend=backend,
         processes=processes,
     )
     with bar() as shown:

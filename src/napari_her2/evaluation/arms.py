@@ -6,7 +6,7 @@ combining features is cheap, so all arms of a region share their encodings.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import cast
 
@@ -94,18 +94,31 @@ class NetworkArms:
         return Scored(result.logits[0].float().cpu().numpy(), result.embedding)
 
     def compare(
-        self, other: Comparison, he: Image | None, ihc: Image | None
+        self,
+        other: Comparison,
+        images: Mapping[Stain, Image],
+        features: Mapping[Stain, StainFeatures],
     ) -> NDArray[np.float32]:
-        """Return another network's logits (K,)."""
+        """Return another network's logits (K,).
+
+        Parameters
+        ----------
+        other
+            The network.
+        images, features
+            Cores of both stains, and what :meth:`encode` gave of them.
+        """
         with torch.inference_mode():
-            logits = other.score(
-                None
-                if he is None or Stain.HE not in other.stains
-                else self._tensor(he),
-                None
-                if ihc is None or Stain.IHC not in other.stains
-                else self._tensor(ihc),
-            )
+            if other.combine is not None:
+                logits = other.combine(
+                    {s: features[s] for s in Stain if s in other.stains}
+                )
+            else:
+                he, ihc = (
+                    self._tensor(images[stain]) if stain in other.stains else None
+                    for stain in Stain
+                )
+                logits = other.score(he, ihc)
         return logits[0].float().cpu().numpy()
 
     def judge(

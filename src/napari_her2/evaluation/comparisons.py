@@ -5,6 +5,9 @@ all weights of a classifier or some of them; the rest is the bundle's own, so th
 a head trained on the bundle's encoders is enough. The architecture is the
 bundle's with what the name changes, or stands under ``network`` in the metadata
 of the file (the fields of ``NetworkConfig`` as JSON).
+
+A classifier without encoders of its own sees what the bundle's encoders gave: they
+need not run again for it.
 """
 
 from __future__ import annotations
@@ -22,7 +25,7 @@ from torch import Tensor, nn
 
 from napari_her2.core.errors import BundleError
 from napari_her2.core.score import Stain
-from napari_her2.models.classifier import Her2Classifier
+from napari_her2.models.classifier import Her2Classifier, StainFeatures
 from napari_her2.models.config import NetworkConfig
 from napari_her2.models.generator import Generator
 
@@ -35,17 +38,33 @@ HE_ONLY = "H&E alone, trained alone"
 Scorer = Callable[[Tensor | None, Tensor | None], Tensor]
 """Takes cores of H&E and IHC (B, 3, h, w) in [0, 1], None = absent; gives logits."""
 
+Combiner = Callable[[Mapping[Stain, StainFeatures]], Tensor]
+"""Takes what the bundle's encoders gave of the stains that are there."""
+
+_ENCODERS = ("shared.", "project_shared.", "specific.", "project_specific.", "fusion.")
+"""Weights of a classifier that :meth:`Her2Classifier.encode` uses."""
+
+_BEHIND_ENCODERS = frozenset(
+    {
+        "fusion", "missing", "attention_width",
+        "head_dropout", "head_hidden", "cell_patterns",
+    }
+)  # fmt: skip
+"""Settings that :meth:`Her2Classifier.encode` does not use."""
+
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
     """Another network that scores the same regions.
 
-    ``name`` is what tables call it, ``stains`` what it is given.
+    ``name`` is what tables call it, ``stains`` what it is given. ``combine`` gives
+    the same as ``score`` from features, None where the encoders are not the bundle's.
     """
 
     name: str
     stains: frozenset[Stain]
     score: Scorer
+    combine: Combiner | None = None
 
 
 _KNOWN: Mapping[str, tuple[str, frozenset[Stain], dict[str, Any]]] = {
@@ -60,9 +79,24 @@ _KNOWN: Mapping[str, tuple[str, frozenset[Stain], dict[str, Any]]] = {
 
 
 def load_comparisons(
-    folder: Path, config: NetworkConfig, classifier: nn.Module, device: torch.device
+    folder: Path,
+    config: NetworkConfig,
+    classifier: nn.Module,
+    device: torch.device,
+    encode_by: Callable[[Her2Classifier], nn.Module] = lambda network: network,
 ) -> list[Comparison]:
     """Read the known classifiers of a folder; unknown files are left alone.
+
+    Parameters
+    ----------
+    folder
+        Where they lie.
+    config, classifier
+        The bundle's.
+    device
+        Where they compute.
+    encode_by
+        Makes a classifier with own encoders compute them by a backend.
 
     Raises
     ------
@@ -74,10 +108,16 @@ def load_comparisons(
         path = folder / f"{stem}.safetensors"
         if not path.is_file():
             continue
-        network = Her2Classifier(_config_of(path, replace(config, **changes)))
-        _load(network, path, classifier.state_dict())
+        its_config = _config_of(path, replace(config, **changes))
+        network = Her2Classifier(its_config)
+        given = _load(network, path, classifier.state_dict())
         network.to(device).requires_grad_(False).eval()
-        found.append(Comparison(name, stains, _scorer(network)))
+        if _encodes_like(its_config, config) and not any(
+            weight.startswith(_ENCODERS) for weight in given
+        ):
+            found.append(Comparison(name, stains, _scorer(network), _combiner(network)))
+        else:
+            found.append(Comparison(name, stains, _scorer(encode_by(network))))
     return found
 
 
@@ -97,12 +137,23 @@ def load_plain_generator(
     return generator
 
 
-def _scorer(network: Her2Classifier) -> Scorer:
+def _scorer(network: nn.Module) -> Scorer:
     def score(he: Tensor | None, ihc: Tensor | None) -> Tensor:
         logits: Tensor = network(he, ihc).logits
         return logits
 
     return score
+
+
+def _combiner(network: Her2Classifier) -> Combiner:
+    return lambda features: network.combine(features).logits
+
+
+def _encodes_like(config: NetworkConfig, other: NetworkConfig) -> bool:
+    given, known = config.to_dict(), other.to_dict()
+    return all(
+        given[name] == known[name] for name in given if name not in _BEHIND_ENCODERS
+    )
 
 
 def _config_of(path: Path, fallback: NetworkConfig) -> NetworkConfig:
@@ -116,7 +167,8 @@ def _config_of(path: Path, fallback: NetworkConfig) -> NetworkConfig:
         raise _refused(path, str(error)) from error
 
 
-def _load(network: nn.Module, path: Path, rest: Mapping[str, Tensor]) -> None:
+def _load(network: nn.Module, path: Path, rest: Mapping[str, Tensor]) -> set[str]:
+    """Read weights, those that the file lacks from the rest; return what it had."""
     own = network.state_dict()
     given = load_file(path)
     weights = {
@@ -132,6 +184,7 @@ def _load(network: nn.Module, path: Path, rest: Mapping[str, Tensor]) -> None:
         network.load_state_dict(weights)
     except RuntimeError as error:
         raise _refused(path, str(error).splitlines()[-1].strip()) from error
+    return set(given)
 
 
 def _refused(path: Path, problem: str) -> BundleError:

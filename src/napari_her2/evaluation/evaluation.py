@@ -21,9 +21,10 @@ from napari_her2.evaluation.result_tables import result_tables
 from napari_her2.evaluation.settings import Settings
 from napari_her2.evaluation.stages import STAGES
 from napari_her2.evaluation.tables import write_tables
+from napari_her2.evaluation.team import Team
 from napari_her2.evaluation.workspace import Workspace, write_json
 
-SCHEMA = "napari-her2/evaluation/1"
+SCHEMA = "napari-her2/evaluation/2"
 RESULTS = "results.json"
 REPORT = "results.md"
 
@@ -54,28 +55,29 @@ def evaluate(settings: Settings) -> Iterator[EvaluationProgress]:
         "settings": settings.to_json(),
         "comparisons": [other.name for other in space.arms.comparisons],
     }
-    for stage in Stage:
-        if stage not in settings.stages:
-            continue
-        part = yield from STAGES[stage](space)
-        if part is not None:
-            stamp = {"bundle_sha256": space.bundle.sha256}
-            write_json(out / "parts" / f"{stage.value}.json", {**stamp, **part})
-            write_results(out, head)
+    with Team(space) as team:
+        for stage in Stage:
+            if stage not in settings.stages:
+                continue
+            part = yield from STAGES[stage](space, team)
+            if part is not None:
+                path = out / "parts" / f"{stage.value}.json"
+                write_json(path, {**_stamp(head), **part})
+                write_results(out, head)
     write_results(out, head)
 
 
 def write_results(out: Path, head: dict[str, Any]) -> dict[str, Any]:
     """Put the parts together: ``results.json``, tables, figures and report.
 
-    Parts of another bundle that lie in the folder are left out.
+    Parts of another bundle, backend or schema that lie in the folder are left out.
     """
     results = dict(head)
     for stage in Stage:
         path = out / "parts" / f"{stage.value}.json"
         if path.is_file():
             part = json.loads(path.read_text(encoding="utf-8"))
-            if part["bundle_sha256"] == head["bundle"]["sha256"]:
+            if _stamp(head).items() <= part.items():
                 results[stage.value] = part
     write_json(out / RESULTS, results)
     write_tables(result_tables(results), out / "tables")
@@ -92,6 +94,16 @@ def publish_page(out: Path, page: Path) -> list[Path]:
     results = json.loads((out / RESULTS).read_text(encoding="utf-8"))
     pictures = page.parent / "pictures" / "evaluation"
     return publish(results, out / "figures", page, pictures)
+
+
+def _stamp(head: dict[str, Any]) -> dict[str, str]:
+    """Return what parts must share to stand beside each other."""
+    bundle = head["bundle"]
+    return {
+        "schema": head["schema"],
+        "bundle_sha256": bundle["sha256"],
+        "backend": bundle["backend"],
+    }
 
 
 def _make_folders(out: Path) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -11,19 +11,20 @@ from numpy.typing import NDArray
 
 from napari_her2.core.score import Stain
 from napari_her2.evaluation.arm_scores import difference
-from napari_her2.evaluation.arms import NetworkArms
+from napari_her2.evaluation.arms import NetworkArms, Scored
 from napari_her2.evaluation.classification import (
     accuracy,
     confusions_by_slide,
     macro_f1,
 )
 from napari_her2.evaluation.corruption import LEVELS, Corruption, corrupt
+from napari_her2.evaluation.image_similarity import Image
 from napari_her2.evaluation.intervals import Floats, bootstrap, wilson
 from napari_her2.evaluation.probabilities import SharedClasses
-from napari_her2.evaluation.progress import EvaluationProgress
 from napari_her2.evaluation.regions import Regions
-from napari_her2.evaluation.scored_regions import other
+from napari_her2.evaluation.scored_regions import other, stacked
 from napari_her2.evaluation.verdicts import Asked
+from napari_her2.models.classifier import StainFeatures
 
 BOTH = "both, CAM"
 BOTH_GATED = {
@@ -34,30 +35,41 @@ CORRUPTED_ALONE = "the corrupted stain alone"
 CLEAN_ALONE = "the other stain alone"
 
 
+Rung = tuple[str, str, int, str]
+"""Corrupted stain, corruption, level (0 is the images as they are) and one more."""
+
+
 @dataclass(slots=True)
 class Ladder:
     """What was called at every rung.
 
-    By corrupted stain, corruption, level (0 is the images as they are) and one more:
-    ``logits`` (n, K) by arm; ``taken`` (n,) by test of the gate, whether it took the
-    corrupted stain, empty without a gate.
+    ``logits`` (n, K) by rung and arm; ``taken`` (n,) by rung and test of the gate,
+    whether it took the corrupted stain, empty without a gate. Of one region they
+    are (K,) and ().
     """
 
-    logits: dict[tuple[str, str, int, str], NDArray[np.float32]] = field(
-        default_factory=dict
-    )
-    taken: dict[tuple[str, str, int, str], NDArray[np.bool_]] = field(
-        default_factory=dict
-    )
+    logits: dict[Rung, NDArray[np.float32]] = field(default_factory=dict)
+    taken: dict[Rung, NDArray[np.bool_]] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, regions: Sequence[Ladder]) -> Ladder:
+        """Put the ladders of single regions together."""
+        return cls(
+            stacked([each.logits for each in regions]),
+            stacked([each.taken for each in regions]),
+        )
 
 
-def climb(
-    regions: Regions, arms: NetworkArms, result: Ladder
-) -> Iterator[EvaluationProgress]:
-    """Score all regions with either stain corrupted in every way at every level.
+class Climber:
+    """Scores regions with either stain corrupted in every way at every level.
 
     The gate is asked whether to add the corrupted stain to the clean one: it is
     told which is which, as where one slide of a case is known to be good.
+
+    Parameters
+    ----------
+    regions, arms
+        Where, and the network.
 
     Notes
     -----
@@ -67,51 +79,70 @@ def climb(
     how many). So the reward alone, DyMo's own test, is an arm of its own beside the
     one that asks both.
     """
-    partner = regions.partners()
-    rows: dict[tuple[str, str, int, str], list[NDArray[np.float32]]] = {}
-    taken: dict[tuple[str, str, int, str], list[bool]] = {}
-    mpp = regions.geometry.mpp
-    for region in range(len(regions)):
+
+    def __init__(self, regions: Regions, arms: NetworkArms) -> None:
+        self.regions, self.arms = regions, arms
+        self._partner = regions.partners()
+
+    def __call__(self, region: int) -> Ladder:
+        """Return the ladder of one region."""
+        found, arms, regions = Ladder(), self.arms, self.regions
+        mpp = regions.geometry.mpp
         cores = {stain: regions.core(stain, region) for stain in Stain}
         clean = {stain: arms.encode(stain, core) for stain, core in cores.items()}
         for stain in Stain:
-            foreign = regions.core(stain, int(partner[region]))
-            steady = clean[other(stain)]
-            trusted = arms.score(*_in_order(stain, None, steady))
+            foreign = regions.core(stain, int(self._partner[region]))
+            trusted = arms.score(*_in_order({other(stain): clean[other(stain)]}))
+            unharmed = self._calls(stain, cores, clean, trusted)
             for how in Corruption:
-                for level in (0, *LEVELS):
+                self._note(found, (stain.value, how.value, 0), *unharmed)
+                for level in LEVELS:
                     image = corrupt(cores[stain], how, level, mpp=mpp, other=foreign)
-                    features = clean[stain] if level == 0 else arms.encode(stain, image)
-                    both = arms.score(*_in_order(stain, features, steady))
-                    calls = {
-                        BOTH: both.logits,
-                        CORRUPTED_ALONE: arms.score(
-                            *_in_order(stain, features, None)
-                        ).logits,
-                        CLEAN_ALONE: trusted.logits,
-                    }
-                    verdicts = arms.judge(
-                        other(stain), trusted, both, cores[other(stain)], image
+                    calls = self._calls(
+                        stain,
+                        {**cores, stain: image},
+                        {**clean, stain: arms.encode(stain, image)},
+                        trusted,
                     )
-                    for asked, took in verdicts.taken.items() if verdicts else ():
-                        key = (stain.value, how.value, level, asked.value)
-                        taken.setdefault(key, []).append(took)
-                        if asked in BOTH_GATED:
-                            calls[BOTH_GATED[asked]] = (
-                                both if took else trusted
-                            ).logits
-                    for comparison in arms.comparisons:
-                        if stain in comparison.stains:
-                            calls[comparison.name] = arms.compare(
-                                comparison,
-                                *_in_order(stain, image, cores[other(stain)]),
-                            )
-                    for name, logits in calls.items():
-                        key = (stain.value, how.value, level, name)
-                        rows.setdefault(key, []).append(logits)
-        yield EvaluationProgress("ladder", region + 1, len(regions))
-    result.logits = {key: np.stack(values) for key, values in rows.items()}
-    result.taken = {key: np.array(values) for key, values in taken.items()}
+                    self._note(found, (stain.value, how.value, level), *calls)
+        return found
+
+    def _calls(
+        self,
+        stain: Stain,
+        images: Mapping[Stain, Image],
+        features: Mapping[Stain, StainFeatures],
+        trusted: Scored,
+    ) -> tuple[dict[str, NDArray[np.float32]], Mapping[Asked, bool]]:
+        """Return logits by arm, and which tests of the gate take the stain."""
+        arms = self.arms
+        both = arms.score(*_in_order(features))
+        calls = {
+            BOTH: both.logits,
+            CORRUPTED_ALONE: arms.score(*_in_order({stain: features[stain]})).logits,
+            CLEAN_ALONE: trusted.logits,
+        }
+        observed = other(stain)
+        verdicts = arms.judge(observed, trusted, both, images[observed], images[stain])
+        taken = verdicts.taken if verdicts else {}
+        for asked, name in BOTH_GATED.items() if taken else ():
+            calls[name] = (both if taken[asked] else trusted).logits
+        for comparison in arms.comparisons:
+            if stain in comparison.stains:
+                calls[comparison.name] = arms.compare(comparison, images, features)
+        return calls, taken
+
+    @staticmethod
+    def _note(
+        found: Ladder,
+        rung: tuple[str, str, int],
+        calls: Mapping[str, NDArray[np.float32]],
+        taken: Mapping[Asked, bool],
+    ) -> None:
+        for name, logits in calls.items():
+            found.logits[*rung, name] = logits
+        for asked, took in taken.items():
+            found.taken[*rung, asked.value] = np.asarray(took)
 
 
 def ladder_scores(
@@ -171,9 +202,11 @@ def ladder_gate(ladder: Ladder) -> list[dict[str, Any]]:
     ]
 
 
-def _in_order(stain: Stain, mine: Any, others: Any) -> tuple[Any, Any]:
+def _in_order(
+    given: Mapping[Stain, StainFeatures],
+) -> tuple[StainFeatures | None, StainFeatures | None]:
     """Return (H&E, IHC)."""
-    return (mine, others) if stain is Stain.HE else (others, mine)
+    return given.get(Stain.HE), given.get(Stain.IHC)
 
 
 def majority(truth: NDArray[np.intp]) -> float:

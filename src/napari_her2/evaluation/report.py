@@ -66,8 +66,8 @@ def report(
         "named beside it.",
         "",
         f"Bundle {bundle['name']} {bundle['version']}, sha256 `{bundle['sha256']}`, "
-        f"training seed {bundle['training_seed']}. Trained on: "
-        f"{bundle['trained_on']}.",
+        f"training seed {bundle['training_seed']}. Computed by the backend "
+        f"{bundle['backend']}. Trained on: {bundle['trained_on']}.",
         "",
         "## In short",
         "",

@@ -1,11 +1,19 @@
-"""Logits of every arm on every region, computed once and kept as arrays."""
+"""Logits of every arm on every region, computed once and kept as arrays.
+
+What is found of a region is a flat record: ``logits/ARM`` (K,); ``distance/STAIN``,
+how unfamiliar, 1 at the threshold, NaN if unknown; and, by observed stain,
+``gate/STAIN/TEST/right`` and ``…/foreign``, whether a test of the gate
+(:class:`~napari_her2.evaluation.verdicts.Asked`) took the reconstruction of the
+region and that of a region of another slide, and the values behind both.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,7 +22,6 @@ from napari_her2.core.records import Arm
 from napari_her2.core.score import Stain
 from napari_her2.evaluation.arms import NetworkArms, Scored
 from napari_her2.evaluation.image_store import ImageStore
-from napari_her2.evaluation.progress import EvaluationProgress
 from napari_her2.evaluation.regions import Regions
 from napari_her2.evaluation.verdicts import Asked
 from napari_her2.models.classifier import StainFeatures
@@ -40,31 +47,54 @@ _ORDER = (
 )
 
 
+Key = TypeVar("Key", bound=Hashable)
+
+Record = dict[str, Any]
+"""What was found of one region."""
+
+_KEPT_FEATURES = 16
+
+
 def other(stain: Stain) -> Stain:
     """Return the other stain."""
     return Stain.IHC if stain is Stain.HE else Stain.HE
+
+
+def stacked(regions: Sequence[Mapping[Key, Any]]) -> dict[Key, NDArray[Any]]:
+    """Return (n, ...) by name of what was found of n regions."""
+    return {name: np.stack([each[name] for each in regions]) for name in regions[0]}
 
 
 @dataclass(slots=True)
 class ScoredRegions:
     """What a network said of n regions.
 
-    Attributes
-    ----------
-    logits
-        (n, K) by arm.
-    gate
-        By observed stain, (n,) each: ``TEST/right`` and ``TEST/foreign``, whether a
-        test of the gate (:class:`~napari_her2.evaluation.verdicts.Asked`) took the
-        reconstruction of the same region and that of a region of another slide,
-        and ``agreement value/…`` and ``reward value/…`` of both.
-    distance
-        (n,) by stain, how unfamiliar, 1 at the threshold, NaN if unknown.
+    ``logits`` (n, K) by arm, ``distance`` (n,) by stain, ``gate`` (n,) by observed
+    stain and the rest of the name.
     """
 
     logits: dict[str, NDArray[np.float32]] = field(default_factory=dict)
     gate: dict[str, dict[str, NDArray[Any]]] = field(default_factory=dict)
     distance: dict[str, NDArray[np.float64]] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, records: Iterable[Record]) -> ScoredRegions:
+        """Put the records of regions together."""
+        return cls._of_arrays(stacked(list(records)))
+
+    @classmethod
+    def _of_arrays(cls, arrays: Mapping[str, NDArray[Any]]) -> ScoredRegions:
+        made = cls()
+        for name, array in arrays.items():
+            kind, _, rest = name.partition("/")
+            if kind == "logits":
+                made.logits[rest] = array
+            elif kind == "distance":
+                made.distance[rest] = array
+            else:
+                stain, _, value = rest.partition("/")
+                made.gate.setdefault(stain, {})[value] = array
+        return made
 
     def save(self, path: Path) -> None:
         """Write all arrays to an ``.npz`` file."""
@@ -82,39 +112,12 @@ class ScoredRegions:
     @classmethod
     def load(cls, path: Path) -> ScoredRegions:
         """Read what :meth:`save` wrote."""
-        made = cls()
         with np.load(path, allow_pickle=False) as arrays:
-            for name, array in arrays.items():
-                kind, _, rest = name.partition("/")
-                if kind == "logits":
-                    made.logits[rest] = array
-                elif kind == "distance":
-                    made.distance[rest] = array
-                else:
-                    stain, _, value = rest.partition("/")
-                    made.gate.setdefault(stain, {})[value] = array
-        return made
+            return cls._of_arrays(dict(arrays))
 
 
-def reconstruct(
-    regions: Regions, arms: NetworkArms, stain: Stain, store: ImageStore
-) -> Iterator[EvaluationProgress]:
-    """Reconstruct the other stain of all regions, those that are missing."""
-    todo = store.missing
-    for count, region in enumerate(todo, len(store) - len(todo) + 1):
-        store[region] = arms.reconstruct(stain, regions.tile(stain, region))
-        yield EvaluationProgress(
-            f"reconstructed {other(stain).label}", count, len(store)
-        )
-
-
-def score_regions(
-    regions: Regions,
-    arms: NetworkArms,
-    fakes: dict[Stain, ImageStore],
-    result: ScoredRegions,
-) -> Iterator[EvaluationProgress]:
-    """Score all regions in all arms.
+class RegionScorer:
+    """Scores regions in all arms.
 
     Parameters
     ----------
@@ -125,17 +128,20 @@ def score_regions(
     fakes
         By observed stain, the reconstructions of the other one; directions that
         the bundle lacks are left out.
-    result
-        Filled in.
     """
-    n = len(regions)
-    rows: dict[str, list[NDArray[np.float32]]] = {}
-    distance = {stain: np.full(n, np.nan) for stain in Stain}
-    gate: dict[Stain, dict[str, list[float]]] = {
-        stain: {} for stain in fakes if arms.network.gate is not None
-    }
-    partner = regions.partners() if gate else np.arange(n)
-    for region in range(n):
+
+    def __init__(
+        self, regions: Regions, arms: NetworkArms, fakes: Mapping[Stain, ImageStore]
+    ) -> None:
+        self.regions, self.arms, self.fakes = regions, arms, fakes
+        asks = bool(fakes) and arms.network.gate is not None
+        self._partner = regions.partners() if asks else None
+        # what is foreign to one region is the reconstruction of another
+        self._encoded = lru_cache(_KEPT_FEATURES)(self._encode)
+
+    def __call__(self, region: int) -> Record:
+        """Return the record of a region."""
+        regions, arms = self.regions, self.arms
         cores = {stain: regions.core(stain, region) for stain in Stain}
         real = {stain: arms.encode(stain, core) for stain, core in cores.items()}
         scored: dict[str, Scored] = {
@@ -143,50 +149,53 @@ def score_regions(
             Arm.HE: arms.score(real[Stain.HE], None),
             Arm.IHC: arms.score(None, real[Stain.IHC]),
         }
-        for stain, store in fakes.items():
-            image = store[region]
-            fake = arms.encode(other(stain), image)
+        gate: Record = {}
+        for stain, store in self.fakes.items():
+            fake = self._encoded(stain, region)
             beside = scored[_RECONSTRUCTED[stain]] = _beside(arms, stain, real, fake)
             if stain is Stain.HE:
                 scored[FAKE_ALONE] = arms.score(None, fake)
-            alone = scored[_ALONE[stain]]
             scored[GATED[stain]] = beside
-            if stain not in gate:
+            if self._partner is None:
                 continue
-            foreign = store[int(partner[region])]
-            wrong = _beside(arms, stain, real, arms.encode(other(stain), foreign))
-            for name, tried, shown in (
-                ("right", beside, image),
-                ("foreign", wrong, foreign),
+            alone, partner = scored[_ALONE[stain]], int(self._partner[region])
+            foreign = _beside(arms, stain, real, self._encoded(stain, partner))
+            for which, tried, shown in (
+                ("right", beside, store[region]),
+                ("foreign", foreign, store[partner]),
             ):
                 verdicts = arms.judge(stain, alone, tried, cores[stain], shown)
-                for test, said in verdicts.named().items() if verdicts else ():
-                    gate[stain].setdefault(f"{test}/{name}", []).append(said)
-            if not gate[stain][f"{Asked.PRODUCT}/right"][region]:
+                for name, said in verdicts.named().items() if verdicts else ():
+                    gate[f"gate/{stain.value}/{name}/{which}"] = said
+            if not gate[f"gate/{stain.value}/{Asked.PRODUCT}/right"]:
                 scored[GATED[stain]] = alone
-        for name, value in scored.items():
-            rows.setdefault(str(name), []).append(value.logits)
-        for comparison in arms.comparisons:
-            rows.setdefault(comparison.name, []).append(
-                arms.compare(comparison, cores[Stain.HE], cores[Stain.IHC])
-            )
-        for stain, core in cores.items():
-            distance[stain][region] = arms.distance(stain, core)
-        yield EvaluationProgress("arms", region + 1, n)
-    names = [name for name in _ORDER if name in rows]
-    names += [name for name in rows if name not in names]
-    result.logits = {name: np.stack(rows[name]) for name in names}
-    result.gate = {
-        stain.value: {name: np.array(values) for name, values in given.items()}
-        for stain, given in gate.items()
-    }
-    result.distance = {stain.value: values for stain, values in distance.items()}
+        return {
+            **{f"logits/{name}": scored[name].logits for name in _in_order(scored)},
+            **{
+                f"logits/{comparison.name}": arms.compare(comparison, cores, real)
+                for comparison in arms.comparisons
+            },
+            **gate,
+            **{
+                f"distance/{stain.value}": arms.distance(stain, core)
+                for stain, core in cores.items()
+            },
+        }
+
+    def _encode(self, stain: Stain, region: int) -> StainFeatures:
+        return self.arms.encode(other(stain), self.fakes[stain][region])
+
+
+def _in_order(names: Iterable[str]) -> list[str]:
+    """Return the arms of the report first."""
+    given = [str(name) for name in names]
+    return sorted(given, key=lambda n: _ORDER.index(n) if n in _ORDER else len(_ORDER))
 
 
 def _beside(
     arms: NetworkArms,
     stain: Stain,
-    real: dict[Stain, StainFeatures],
+    real: Mapping[Stain, StainFeatures],
     fake: StainFeatures,
 ) -> Scored:
     """Score a real stain with a reconstruction of the other one."""

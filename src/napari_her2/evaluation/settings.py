@@ -7,6 +7,7 @@ from pathlib import Path
 
 from napari_her2.core.errors import UsageError
 from napari_her2.evaluation.progress import Stage
+from napari_her2.inference.backend import AUTO
 
 SIGNALS = (0.0, 0.25, 0.5, 0.75, 1.0)
 """Morphology signals of the curve."""
@@ -45,8 +46,12 @@ class Settings:
         Slides of each point of the morphology curve.
     device
         Where to compute.
+    backend
+        What computes, see :mod:`napari_her2.inference.backend`: what the product
+        would use, or a name.
     processes
-        Processes that render slides; 0 renders in the calling one.
+        Processes that render slides and, on a CPU, work on regions; with fewer than
+        two the calling one works on regions, with 0 it renders too.
     """
 
     bundle: Path
@@ -66,6 +71,7 @@ class Settings:
     shift_regions: int = 60
     curve_slides: int = 100
     device: str = "cpu"
+    backend: str = AUTO
     processes: int = 2
 
     def __post_init__(self) -> None:

@@ -6,7 +6,7 @@ what the bundle knows is above 1; the accuracy is that of the regions kept.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -17,11 +17,11 @@ from napari_her2.core.records import Arm
 from napari_her2.core.score import Stain
 from napari_her2.evaluation.arms import NetworkArms
 from napari_her2.evaluation.corruption import LEVELS, Corruption, corrupt
+from napari_her2.evaluation.image_similarity import Image
 from napari_her2.evaluation.intervals import mean_by_slide, wilson
 from napari_her2.evaluation.probabilities import SharedClasses
-from napari_her2.evaluation.progress import EvaluationProgress
 from napari_her2.evaluation.regions import Regions
-from napari_her2.evaluation.scored_regions import GATED
+from napari_her2.evaluation.scored_regions import GATED, stacked
 from napari_her2.evaluation.verdicts import Asked
 
 SHIFTS = (Corruption.BLUR, Corruption.STAIN)
@@ -32,57 +32,85 @@ _OBSERVED: dict[str, tuple[Stain, ...]] = {
 }
 
 
+Step = tuple[str, int, str]
+"""Shift, level and one more."""
+
+
 @dataclass(slots=True)
 class Shifted:
-    """Calls and distances at every step, by (shift, level).
+    """Calls and distances at every step.
 
-    ``logits`` (n, K) by arm; ``distance`` (n,) by stain.
+    ``logits`` (n, K) by step and arm; ``distance`` (n,) by step and stain. Of one
+    region they are (K,) and ().
     """
 
-    logits: dict[tuple[str, int, str], NDArray[np.float32]] = field(
-        default_factory=dict
-    )
-    distance: dict[tuple[str, int, str], NDArray[np.float64]] = field(
-        default_factory=dict
-    )
+    logits: dict[Step, NDArray[np.float32]] = field(default_factory=dict)
+    distance: dict[Step, NDArray[np.float64]] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, regions: Sequence[Shifted]) -> Shifted:
+        """Put what was found of single regions together."""
+        return cls(
+            stacked([each.logits for each in regions]),
+            stacked([each.distance for each in regions]),
+        )
 
 
-def shift_regions(
-    regions: Regions, arms: NetworkArms, result: Shifted
-) -> Iterator[EvaluationProgress]:
-    """Score all regions at every step of every shift."""
-    n, mpp = len(regions), regions.geometry.mpp
-    logits: dict[tuple[str, int, str], list[NDArray[np.float32]]] = {}
-    distance: dict[tuple[str, int, str], list[float]] = {}
-    for region in range(n):
-        tiles = {stain: regions.tile(stain, region) for stain in Stain}
+class Shifter:
+    """Scores regions at every step of every shift.
+
+    Parameters
+    ----------
+    regions, arms
+        Where, and the network.
+    """
+
+    def __init__(self, regions: Regions, arms: NetworkArms) -> None:
+        self.regions, self.arms = regions, arms
+
+    def __call__(self, region: int) -> Shifted:
+        """Return what is found of one region."""
+        found, mpp = Shifted(), self.regions.geometry.mpp
+        tiles = {stain: self.regions.tile(stain, region) for stain in Stain}
+        unmoved = self._calls(tiles)
         for how in SHIFTS:
             for level in (0, *LEVELS):
-                moved = {
-                    stain: corrupt(tile, how, level, mpp=mpp, other=tile)
-                    for stain, tile in tiles.items()
-                }
-                cores = {s: regions.geometry.core(tile) for s, tile in moved.items()}
-                seen = {s: arms.encode(s, core) for s, core in cores.items()}
-                alone = arms.score(seen[Stain.HE], None)
-                made = arms.reconstruct(Stain.HE, moved[Stain.HE])
-                beside = arms.score(seen[Stain.HE], arms.encode(Stain.IHC, made))
-                verdicts = arms.judge(Stain.HE, alone, beside, cores[Stain.HE], made)
-                taken = verdicts is None or verdicts.taken[Asked.PRODUCT]
-                calls = {
-                    Arm.BOTH: arms.score(seen[Stain.HE], seen[Stain.IHC]),
-                    GATED[Stain.HE]: beside if taken else alone,
-                    Arm.IHC: arms.score(None, seen[Stain.IHC]),
-                }
-                for name, scored in calls.items():
-                    key = (how.value, level, str(name))
-                    logits.setdefault(key, []).append(scored.logits)
-                for stain, core in cores.items():
-                    key = (how.value, level, stain.value)
-                    distance.setdefault(key, []).append(arms.distance(stain, core))
-        yield EvaluationProgress("shift", region + 1, n)
-    result.logits = {key: np.stack(values) for key, values in logits.items()}
-    result.distance = {key: np.array(values) for key, values in distance.items()}
+                calls, distances = (
+                    unmoved
+                    if level == 0
+                    else self._calls(
+                        {
+                            stain: corrupt(tile, how, level, mpp=mpp, other=tile)
+                            for stain, tile in tiles.items()
+                        }
+                    )
+                )
+                for name, logits in calls.items():
+                    found.logits[how.value, level, name] = logits
+                for name, distance in distances.items():
+                    found.distance[how.value, level, name] = distance
+        return found
+
+    def _calls(
+        self, tiles: Mapping[Stain, Image]
+    ) -> tuple[dict[str, NDArray[np.float32]], dict[str, Any]]:
+        """Return logits by arm and distances by stain."""
+        arms = self.arms
+        cores = {s: self.regions.geometry.core(tile) for s, tile in tiles.items()}
+        seen = {stain: arms.encode(stain, core) for stain, core in cores.items()}
+        alone = arms.score(seen[Stain.HE], None)
+        made = arms.reconstruct(Stain.HE, tiles[Stain.HE])
+        beside = arms.score(seen[Stain.HE], arms.encode(Stain.IHC, made))
+        verdicts = arms.judge(Stain.HE, alone, beside, cores[Stain.HE], made)
+        taken = verdicts is None or verdicts.taken[Asked.PRODUCT]
+        return {
+            Arm.BOTH.value: arms.score(seen[Stain.HE], seen[Stain.IHC]).logits,
+            GATED[Stain.HE]: (beside if taken else alone).logits,
+            Arm.IHC.value: arms.score(None, seen[Stain.IHC]).logits,
+        }, {
+            stain.value: np.asarray(arms.distance(stain, core))
+            for stain, core in cores.items()
+        }
 
 
 def shift_scores(

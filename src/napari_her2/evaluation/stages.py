@@ -20,13 +20,15 @@ from napari_her2.evaluation.feature_extractor import FeatureExtractor, feature_s
 from napari_her2.evaluation.gate_scores import gate_scores, unfamiliar_shares
 from napari_her2.evaluation.honesty import chance_test
 from napari_her2.evaluation.intervals import Floats
-from napari_her2.evaluation.ladder import Ladder, climb, ladder_gate, ladder_scores
+from napari_her2.evaluation.ladder import Ladder, ladder_gate, ladder_scores
 from napari_her2.evaluation.progress import EvaluationProgress, Stage
+from napari_her2.evaluation.region_tasks import Climb, Reconstruct, Score, Shift
 from napari_her2.evaluation.regions import Regions
 from napari_her2.evaluation.samples import draw_samples
-from napari_her2.evaluation.scored_regions import ScoredRegions, score_regions
+from napari_her2.evaluation.scored_regions import ScoredRegions, other
 from napari_her2.evaluation.settings import SIGNALS
-from napari_her2.evaluation.shift import Shifted, shift_regions, shift_scores
+from napari_her2.evaluation.shift import Shifted, shift_scores
+from napari_her2.evaluation.team import Team
 from napari_her2.evaluation.translation import (
     CM_GAN,
     PLAIN_GAN,
@@ -40,21 +42,21 @@ from napari_her2.evaluation.translation_scores import (
     better_than,
     translation_scores,
 )
-from napari_her2.evaluation.workspace import Fakes, Workspace
+from napari_her2.evaluation.workspace import Fakes, Part, Workspace
 
 Results = dict[str, Any]
 StageRun = Generator[EvaluationProgress, None, Results | None]
 
 
-def measure_arms(space: Workspace) -> StageRun:
+def measure_arms(space: Workspace, team: Team) -> StageRun:
     """Score every arm on all regions, draw the sample grid."""
     regions, classes, out = space.regions, space.classes, space.settings.out
-    yield from space.reconstruct(regions, space.name, space.fakes)
-    scored = ScoredRegions()
-    yield from score_regions(regions, space.arms, space.fakes, scored)
+    n = len(regions)
+    fakes = yield from reconstruct(space, team, Part())
+    scored = ScoredRegions.of((yield from team.each(Score(Part()), n, "arms")))
     scored.save(out / "arrays" / "arms.npz")
-    if Stain.HE in space.fakes:
-        draw_samples(regions, space.fakes[Stain.HE], out / "figures" / "samples.png")
+    if Stain.HE in fakes:
+        draw_samples(regions, fakes[Stain.HE], out / "figures" / "samples.png")
     truth, slides = space.truth(regions)
     seed = space.settings.seed
     said = calibrated_probabilities(scored, classes, space.calibration)
@@ -80,12 +82,13 @@ def measure_arms(space: Workspace) -> StageRun:
     }
 
 
-def measure_reconstruction(space: Workspace) -> StageRun:
+def measure_reconstruction(space: Workspace, team: Team) -> StageRun:
     """Compare reconstructed with real IHC, beside what it must beat."""
-    if not space.fakes:
-        yield from space.reconstruct(space.regions, space.name, space.fakes)
+    fakes = yield from reconstruct(space, team, Part())
     part = space.regions.first_of_slides(space.settings.translation_regions)
-    makers: dict[str, Maker] = {CM_GAN: lambda region, _: space.fake_ihc(part, region)}
+    makers: dict[str, Maker] = {
+        CM_GAN: lambda region, _: fakes[Stain.HE][space.place(part, region)]
+    }
     if (plain_weights := space.plain_weights()) is not None:
         arms = space.arms
         plain = load_plain_generator(plain_weights, arms.network.config, arms.device)
@@ -98,7 +101,7 @@ def measure_reconstruction(space: Workspace) -> StageRun:
     extractor = FeatureExtractor(weights, space.arms.device) if weights else None
     yield from measure_translation(part, space.arms, makers, measured, extractor)
     measured.save(space.settings.out / "arrays" / "translation.npz")
-    backward = space.fakes.get(Stain.IHC)
+    backward = fakes.get(Stain.IHC)
     truth, slides = space.truth(part)
     seed, classes = space.settings.seed, space.classes
     features = measured.features
@@ -123,27 +126,32 @@ def measure_reconstruction(space: Workspace) -> StageRun:
     }
 
 
-def measure_ladder(space: Workspace) -> StageRun:
+def measure_ladder(space: Workspace, team: Team) -> StageRun:
     """Corrupt one stain, then the other."""
-    part = space.regions.first_of_slides(space.settings.ladder_regions)
-    ladder = Ladder()
-    yield from climb(part, space.arms, ladder)
-    truth, slides = space.truth(part)
-    rows = ladder_scores(ladder, truth, slides, space.classes, seed=space.settings.seed)
-    return {"data": part.facts(), "rows": rows, "gate": ladder_gate(ladder)}
+    part = Part(first=space.settings.ladder_regions)
+    regions, seed = space.open_part(part), space.settings.seed
+    ladder = Ladder.of((yield from team.each(Climb(part), len(regions), "ladder")))
+    truth, slides = space.truth(regions)
+    return {
+        "data": regions.facts(),
+        "rows": ladder_scores(ladder, truth, slides, space.classes, seed=seed),
+        "gate": ladder_gate(ladder),
+    }
 
 
-def measure_shift(space: Workspace) -> StageRun:
+def measure_shift(space: Workspace, team: Team) -> StageRun:
     """Move both stains away from what the bundle knows."""
-    part = space.regions.first_of_slides(space.settings.shift_regions)
-    shifted = Shifted()
-    yield from shift_regions(part, space.arms, shifted)
-    truth, slides = space.truth(part)
-    rows = shift_scores(shifted, truth, slides, space.classes, seed=space.settings.seed)
-    return {"data": part.facts(), "rows": rows}
+    part = Part(first=space.settings.shift_regions)
+    regions, seed = space.open_part(part), space.settings.seed
+    shifted = Shifted.of((yield from team.each(Shift(part), len(regions), "shift")))
+    truth, slides = space.truth(regions)
+    return {
+        "data": regions.facts(),
+        "rows": shift_scores(shifted, truth, slides, space.classes, seed=seed),
+    }
 
 
-def measure_signal(space: Workspace) -> StageRun:
+def measure_signal(space: Workspace, team: Team) -> StageRun:
     """Follow the arms over the morphology signal; virtual slides only."""
     settings = space.settings
     if settings.data is not None:
@@ -152,18 +160,35 @@ def measure_signal(space: Workspace) -> StageRun:
     for signal in SIGNALS:
         wanted = space.virtual(signal, settings.curve_slides)
         yield from wanted.render(settings.cache_dir, settings.processes)
-        part = wanted.open(settings.cache_dir)
-        fakes: Fakes = {}
-        yield from space.reconstruct(part, wanted.name, fakes)
-        scored = ScoredRegions()
-        yield from score_regions(part, space.arms, fakes, scored)
+        part = Part(signal)
+        regions = space.open_part(part)
+        yield from reconstruct(space, team, part)
+        n = len(regions)
+        scored = ScoredRegions.of((yield from team.each(Score(part), n, "arms")))
         scored.save(settings.out / "arrays" / f"signal-{signal:g}.npz")
-        points.append({"signal": signal, **_point(space, part, scored)})
-    facts = part.facts()
+        points.append({"signal": signal, **_point(space, regions, scored)})
+    facts = regions.facts()
     return {"data": {**facts, "source": _any_signal(facts)}, "points": points}
 
 
-STAGES: Mapping[Stage, Callable[[Workspace], StageRun]] = {
+def reconstruct(
+    space: Workspace, team: Team, part: Part
+) -> Generator[EvaluationProgress, None, Fakes]:
+    """Reconstruct in every direction the bundle has; images that are there are kept."""
+    fakes = space.open_fakes(part)
+    for stain, store in fakes.items():
+        todo = store.missing
+        done = len(store) - len(todo)
+        for region, image in team.work(Reconstruct(part, stain), todo):
+            store[region] = image
+            done += 1
+            yield EvaluationProgress(
+                f"reconstructed {other(stain).label}", done, len(store)
+            )
+    return fakes
+
+
+STAGES: Mapping[Stage, Callable[[Workspace, Team], StageRun]] = {
     Stage.ARMS: measure_arms,
     Stage.TRANSLATION: measure_reconstruction,
     Stage.LADDER: measure_ladder,

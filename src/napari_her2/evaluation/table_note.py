@@ -17,7 +17,8 @@ def note(results: Results, stage: str) -> str:
         f"{data['n_slides']} slides; always saying {data['majority_class']!r} would be "
         f"right in {data['majority_accuracy']:.3f}. Split: {data['split']}; "
         f"{data['seeds']}. Bundle {bundle['name']} {bundle['version']}, sha256 "
-        f"{bundle['sha256'][:16]}, training seed {bundle['training_seed']}. "
+        f"{bundle['sha256'][:16]}, training seed {bundle['training_seed']}, "
+        f"computed by {bundle['backend']}. "
         "Intervals: 95 %, bootstrap over slides unless said otherwise. Measured by "
         "this project, nothing quoted."
     )

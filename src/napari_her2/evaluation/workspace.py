@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -15,19 +16,34 @@ from numpy.typing import NDArray
 from napari_her2.core.errors import BundleError
 from napari_her2.core.score import Stain
 from napari_her2.evaluation.arms import FAKE_OF, NetworkArms
+from napari_her2.evaluation.backends import on_backend, open_network, weights_of
 from napari_her2.evaluation.comparisons import PLAIN_GENERATOR, load_comparisons
-from napari_her2.evaluation.image_similarity import Image
 from napari_her2.evaluation.image_store import ImageStore
 from napari_her2.evaluation.probabilities import SharedClasses, share_classes
 from napari_her2.evaluation.progress import EvaluationProgress
 from napari_her2.evaluation.regions import Geometry, Regions, VirtualRegions
-from napari_her2.evaluation.scored_regions import reconstruct
 from napari_her2.evaluation.settings import Settings
+from napari_her2.inference.backend import choose
 from napari_her2.models.bundle import Bundle, load_bundle
 from napari_her2.models.calibration import Calibration
-from napari_her2.models.network import load_network
 
 Fakes = dict[Stain, ImageStore]
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """Which regions of an evaluation.
+
+    Parameters
+    ----------
+    signal
+        Those of this point of the signal curve; None for the evaluation's own.
+    first
+        Only the first slides, with about so many regions.
+    """
+
+    signal: float | None = None
+    first: int | None = None
 
 
 @dataclass(slots=True)
@@ -38,10 +54,10 @@ class Workspace:
     ----------
     settings, bundle, arms, geometry, calibration
         What is measured; no calibration if the bundle has none.
+    backend
+        Name of what computes.
     regions
         Where; filled by :meth:`open_regions`.
-    fakes
-        By observed stain, reconstructions of the other one on these regions.
     """
 
     settings: Settings
@@ -49,8 +65,8 @@ class Workspace:
     arms: NetworkArms
     geometry: Geometry
     calibration: Calibration | None
+    backend: str
     regions: Regions = field(init=False)
-    fakes: Fakes = field(default_factory=dict)
 
     @classmethod
     def open(cls, settings: Settings) -> Workspace:
@@ -60,13 +76,20 @@ class Workspace:
         ------
         BundleError
             If one of them does not fit.
+        UsageError, NotReadyError
+            If there is no such backend, or it cannot be used.
         """
         bundle = load_bundle(settings.bundle)
         card, device = bundle.card, torch.device(settings.device)
-        network = load_network(bundle)
+        backend = choose(bundle, settings.device, settings.backend)
+        network = open_network(bundle, backend, settings.device)
         others = (
             load_comparisons(
-                settings.comparisons, network.config, network.classifier, device
+                settings.comparisons,
+                network.config,
+                weights_of(network),
+                device,
+                partial(on_backend, network=network, backend=backend),
             )
             if settings.comparisons
             else []
@@ -77,6 +100,7 @@ class Workspace:
             NetworkArms(network, device, others),
             Geometry(card.core_px, card.halo_px, card.mpp),
             _calibration(bundle),
+            backend,
         )
 
     @property
@@ -109,31 +133,36 @@ class Workspace:
             slides, settings.regions_per_slide, signal, settings.seed, self.geometry
         )
 
-    @property
-    def name(self) -> str:
-        """Name of the regions in the cache."""
+    def open_part(self, part: Part) -> Regions:
+        """Return rendered regions."""
         settings = self.settings
-        if settings.data is not None:
-            return f"data-{len(self.regions)}"
-        return self.virtual(settings.signal, settings.slides).name
+        regions = (
+            self.regions
+            if part.signal is None
+            else self.virtual(part.signal, settings.curve_slides).open(
+                settings.cache_dir
+            )
+        )
+        return regions if part.first is None else regions.first_of_slides(part.first)
 
-    def reconstruct(
-        self, regions: Regions, name: str, fakes: Fakes
-    ) -> Iterator[EvaluationProgress]:
-        """Reconstruct in every direction the bundle has; known images are kept."""
-        folder = f"reconstructed-{self.bundle.sha256[:16]}"
-        for stain in Stain:
-            if self.arms.can_reconstruct(stain):
-                path = self.settings.cache_dir / name / folder / FAKE_OF[stain]
-                fakes[stain] = ImageStore(path, len(regions), self.geometry.core_px)
-                yield from reconstruct(regions, self.arms, stain, fakes[stain])
-
-    def fake_ihc(self, part: Regions, region: int) -> Image:
-        """Return the reconstructed IHC of a region of a part of the regions."""
-        store = self.fakes.get(Stain.HE)
-        if store is None:
-            return self.arms.reconstruct(Stain.HE, part.tile(Stain.HE, region))
-        return store[self.place(part, region)]
+    def open_fakes(self, part: Part) -> Fakes:
+        """Return the reconstructions of whole regions, in every direction there is."""
+        settings = self.settings
+        if part.signal is not None:
+            name = self.virtual(part.signal, settings.curve_slides).name
+        elif settings.data is None:
+            name = self.virtual(settings.signal, settings.slides).name
+        else:
+            name = f"data-{len(self.regions)}"
+        # images of two backends are never mixed
+        made_by = f"reconstructed-{self.bundle.sha256[:16]}-{self.backend}"
+        folder = settings.cache_dir / name / made_by
+        n = len(self.open_part(part))
+        return {
+            stain: ImageStore(folder / FAKE_OF[stain], n, self.geometry.core_px)
+            for stain in Stain
+            if self.arms.can_reconstruct(stain)
+        }
 
     def place(self, part: Regions, region: int) -> int:
         """Return the number among all regions of a region of a part."""
@@ -158,6 +187,7 @@ class Workspace:
             "trained_on": card.trained_on,
             "training_command": card.training_command,
             "classes": list(card.classes),
+            "backend": self.backend,
         }
 
 
