@@ -6,8 +6,8 @@ from inference_fakes import bundle_of
 from napari_her2.core.errors import BundleError
 from napari_her2.core.records import Arm
 from napari_her2.core.score import Score
-from napari_her2.inference.calibrated import calibration_of, open_scores
-from napari_her2.models.calibration import Calibration
+from napari_her2.inference.calibrated import open_scores
+from napari_her2.models.calibration import Calibration, calibration_of
 
 SHARES = ((Score.ONE, 0.6), (Score.TWO, 0.3), (Score.THREE, 0.1))
 

@@ -13,7 +13,6 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from napari_her2.core.errors import BundleError
 from napari_her2.core.score import Stain
 from napari_her2.evaluation.arms import FAKE_OF, NetworkArms
 from napari_her2.evaluation.backends import on_backend, open_network, weights_of
@@ -25,7 +24,7 @@ from napari_her2.evaluation.regions import Geometry, Regions, VirtualRegions
 from napari_her2.evaluation.settings import Settings
 from napari_her2.inference.backend import choose
 from napari_her2.models.bundle import Bundle, load_bundle
-from napari_her2.models.calibration import Calibration
+from napari_her2.models.calibration import Calibration, calibration_of
 
 Fakes = dict[Stain, ImageStore]
 
@@ -99,7 +98,7 @@ class Workspace:
             bundle,
             NetworkArms(network, device, others),
             Geometry(card.core_px, card.halo_px, card.mpp),
-            _calibration(bundle),
+            calibration_of(bundle),
             backend,
         )
 
@@ -195,17 +194,3 @@ def write_json(path: Path, values: dict[str, Any]) -> None:
     """Write a JSON file; NaN is refused, for JSON has none."""
     text = json.dumps(values, indent=1, ensure_ascii=False, allow_nan=False)
     path.write_text(text + "\n", encoding="utf-8")
-
-
-def _calibration(bundle: Bundle) -> Calibration | None:
-    values = bundle.card.parameters.get("calibration")
-    if values is None:
-        return None
-    try:
-        return Calibration.from_dict(values)
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
-        raise BundleError(
-            bundle.path,
-            f"the calibration in the card makes no sense ({error}).",
-            "Choose another bundle, or train this one again.",
-        ) from error

@@ -1,35 +1,12 @@
-"""The calibration of a bundle, and the set of scores that a region leaves open."""
+"""The set of scores that a region leaves open."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from napari_her2.core.errors import BundleError
 from napari_her2.core.records import Arm
 from napari_her2.core.score import Score
-from napari_her2.models.bundle import Bundle
 from napari_her2.models.calibration import Calibration
-
-
-def calibration_of(bundle: Bundle) -> Calibration | None:
-    """Return the calibration that stands in a bundle's card, None without one.
-
-    Raises
-    ------
-    BundleError
-        If what stands there makes no sense.
-    """
-    values = bundle.card.parameters.get("calibration")
-    if values is None:
-        return None
-    try:
-        return Calibration.from_dict(values)
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
-        raise BundleError(
-            bundle.path,
-            f"the calibration in its card makes no sense ({error}).",
-            "Choose another bundle, or write this one again.",
-        ) from error
 
 
 def open_scores(

@@ -11,11 +11,10 @@ from torch import Tensor
 
 from napari_her2.core.errors import BundleError
 from napari_her2.core.records import Arm
-from napari_her2.inference.calibrated import calibration_of
 from napari_her2.inference.reading import TileInput
 from napari_her2.inference.result import UNFAMILIAR_DISTANCE, TileResult
 from napari_her2.models.bundle import Bundle
-from napari_her2.models.calibration import softmax
+from napari_her2.models.calibration import calibration_of, softmax
 from napari_her2.models.network import TileOutput
 
 GPU_BATCH = 8

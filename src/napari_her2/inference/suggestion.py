@@ -30,7 +30,7 @@ from napari_her2.core.records import (
 )
 from napari_her2.core.region import Region
 from napari_her2.core.score import Call, NotAssessable, Score
-from napari_her2.inference.calibrated import calibration_of, open_scores
+from napari_her2.inference.calibrated import open_scores
 from napari_her2.inference.gate_summary import summed_up
 from napari_her2.inference.grid import Tile
 from napari_her2.inference.identity import RESULT_VERSION
@@ -39,6 +39,7 @@ from napari_her2.inference.reading import TileReader
 from napari_her2.inference.result import UNFAMILIAR_DISTANCE
 from napari_her2.inference.store import ResultStore
 from napari_her2.models.bundle import Bundle
+from napari_her2.models.calibration import calibration_of
 from napari_her2.models.card import NO_TUMOUR
 
 TUMOUR_PROBABILITY = 0.5

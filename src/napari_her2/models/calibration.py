@@ -20,8 +20,10 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from napari_her2.core.errors import BundleError
 from napari_her2.core.records import Arm
 from napari_her2.core.score import Score
+from napari_her2.models.bundle import Bundle
 
 Floats = NDArray[np.float64]
 _ROUNDING = 1e-9
@@ -157,6 +159,27 @@ class Calibration:
             },
             coverage_reached=by_arm("coverage_reached"),
         )
+
+
+def calibration_of(bundle: Bundle) -> Calibration | None:
+    """Return the calibration that stands in a bundle's card, None without one.
+
+    Raises
+    ------
+    BundleError
+        If what stands there makes no sense.
+    """
+    values = bundle.card.parameters.get("calibration")
+    if values is None:
+        return None
+    try:
+        return Calibration.from_dict(values)
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise BundleError(
+            bundle.path,
+            f"the calibration in its card makes no sense ({error}).",
+            "Choose another bundle, or train this one again.",
+        ) from error
 
 
 def softmax(logits: ArrayLike) -> Floats:

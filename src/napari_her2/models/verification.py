@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from napari_her2.core.errors import BundleError
 from napari_her2.models.bundle import Bundle, load_bundle
-from napari_her2.models.calibration import Calibration
+from napari_her2.models.calibration import calibration_of
 from napari_her2.models.network import load_network
 
 
@@ -20,14 +19,5 @@ def verify_bundle(path: Path | str) -> Bundle:
     """
     bundle = load_bundle(path)
     load_network(bundle)
-    calibration = bundle.card.parameters.get("calibration")
-    if calibration is not None:
-        try:
-            Calibration.from_dict(calibration)
-        except (AttributeError, KeyError, TypeError, ValueError) as error:
-            raise BundleError(
-                bundle.path,
-                f"the calibration in the card makes no sense: {error}.",
-                "Choose another bundle, or train this one again.",
-            ) from error
+    calibration_of(bundle)
     return bundle
