@@ -11,8 +11,9 @@ from napari_her2.core.score import NotAssessable, Score
 from napari_her2.inference.reading import TileReader
 from napari_her2.inference.result import TileResult
 from napari_her2.inference.store import open_store
-from napari_her2.inference.suggestion import suggest
+from napari_her2.inference.suggestion import NOT_SEPARATED, suggest
 from napari_her2.models.calibration import Calibration
+from napari_her2.models.card import ZERO_OR_ULTRALOW
 
 TILE = 128
 CERTAIN = {
@@ -214,3 +215,31 @@ def test_a_bundle_without_calibration_gives_no_set(judge):
     got = judge((0, 0, TILE, TILE), {(0, 0): CERTAIN["1+"]})
     assert got.prediction_set == ()
     assert "coverage asked" not in dict(got.provenance.parameters)
+
+
+@pytest.fixture
+def four_classes(tmp_path):
+    """A calibrated bundle as BCI's labels give it: 0 and 0+ are one class."""
+    calibration = Calibration(0.1, quantile={Arm.HE: 0.95})
+    return bundle_of(
+        tmp_path,
+        core_px=TILE,
+        classes=(ZERO_OR_ULTRALOW, "1+", "2+", "3+"),
+        parameters={"calibration": calibration.to_dict()},
+    )
+
+
+def test_zero_or_ultralow_is_no_score(judge, four_classes):
+    got = judge((0, 0, TILE, TILE), {(0, 0): [0.6, 0.3, 0.1, 0]}, bundle=four_classes)
+    assert got.call == NOT_SEPARATED
+    assert [score for score, _ in got.probabilities] == [*Score][2:]
+    assert [share for _, share in got.probabilities] == pytest.approx([0.3, 0.1, 0])
+    assert dict(got.provenance.parameters)[ZERO_OR_ULTRALOW] == "0.600000"
+    assert got.prediction_set == ()
+
+
+def test_its_share_counts_where_another_score_is_called(judge, four_classes):
+    got = judge((0, 0, TILE, TILE), {(0, 0): [0.3, 0.1, 0.6, 0]}, bundle=four_classes)
+    assert got.call is Score.TWO
+    assert dict(got.probabilities)[Score.TWO] == pytest.approx(0.6)
+    assert dict(got.provenance.parameters)[ZERO_OR_ULTRALOW] == "0.300000"

@@ -7,6 +7,10 @@ others lie beyond the IHC slide, only those with real IHC are summed: real IHC i
 evidence, synthetic IHC is not, and a call never mixes the two. A tile unlike all
 the bundle knows takes no part either, and where most of a region is like that
 there is no call, unless a person forced the run.
+
+A model whose labels know no 0+ has a class for both. Where it is the most probable
+there is no call, for a 0 would deny a treatment; its share is named beside the
+probabilities of the other scores, which then do not sum to 1.
 """
 
 from __future__ import annotations
@@ -40,7 +44,7 @@ from napari_her2.inference.result import UNFAMILIAR_DISTANCE
 from napari_her2.inference.store import ResultStore
 from napari_her2.models.bundle import Bundle
 from napari_her2.models.calibration import calibration_of
-from napari_her2.models.card import NO_TUMOUR
+from napari_her2.models.card import NO_TUMOUR, ZERO_OR_ULTRALOW
 
 TUMOUR_PROBABILITY = 0.5
 """A tile with less probability of invasive tumour takes no part in a score."""
@@ -50,6 +54,9 @@ TUMOUR_UM2 = 2500.0
 
 UNFAMILIAR_SHARE = 0.5
 """Share of a region's tissue that may be unfamiliar before there is no call."""
+
+NOT_SEPARATED = NotAssessable("0 or 0+, which this model does not tell apart")
+"""The call where the class that holds both is the most probable."""
 
 Shares = tuple[tuple[Score, float], ...]
 
@@ -104,7 +111,10 @@ def suggest(
     extra = {"tiles without IHC": str(len(tiles) - len(read))} if with_ihc else {}
     if unfamiliar := sum(not o.is_familiar for o in opinions):
         extra["tiles unfamiliar"] = f"{unfamiliar} of {len(opinions)}"
-    if calibration is None:
+    if None in strata and probabilities:
+        rest = 1 - math.fsum(share for _, share in probabilities)
+        extra[ZERO_OR_ULTRALOW] = f"{max(rest, 0):.6f}"
+    if calibration is None or None in strata:  # sets are promised for single scores
         prediction_set: tuple[Score, ...] = ()
     else:
         extra["coverage asked"] = f"{1 - calibration.alpha:g}"
@@ -140,9 +150,11 @@ def _opinion(
 
 
 def _call(
-    opinions: Sequence[_Opinion], known: Sequence[_Opinion], strata: Sequence[Score]
+    opinions: Sequence[_Opinion],
+    known: Sequence[_Opinion],
+    strata: Sequence[Score | None],
 ) -> tuple[Call, Shares]:
-    """Return the call on a region and the probabilities of the strata, if any."""
+    """Return the call on a region and the probabilities of the scores, if any."""
     if not opinions:
         return NotAssessable("no tissue in this region"), ()
     known_um2 = math.fsum(o.area_um2 for o in known)
@@ -158,7 +170,11 @@ def _call(
         for k in range(len(strata))
     ]
     call = strata[shares.index(max(shares))]
-    return call, tuple(zip(strata, shares, strict=True))
+    named = zip(strata, shares, strict=True)
+    return (
+        NOT_SEPARATED if call is None else call,
+        tuple((score, share) for score, share in named if score is not None),
+    )
 
 
 def _arms(opinions: Sequence[_Opinion]) -> tuple[tuple[Arm, float], ...]:
@@ -172,9 +188,13 @@ def _arms(opinions: Sequence[_Opinion]) -> tuple[tuple[Arm, float], ...]:
     return tuple(sorted(shares, key=lambda pair: -pair[1]))
 
 
-def _strata(classes: Sequence[str]) -> tuple[list[Score], NDArray[np.intp]]:
-    """Return the scores among the classes and their columns."""
-    pairs = [(Score(name), k) for k, name in enumerate(classes) if name != NO_TUMOUR]
+def _strata(classes: Sequence[str]) -> tuple[list[Score | None], NDArray[np.intp]]:
+    """Return the scores of the classes with tumour, None for 0 or 0+, and columns."""
+    pairs = [
+        (None if name == ZERO_OR_ULTRALOW else Score(name), k)
+        for k, name in enumerate(classes)
+        if name != NO_TUMOUR
+    ]
     return [score for score, _ in pairs], np.array([k for _, k in pairs], np.intp)
 
 
