@@ -26,8 +26,16 @@ from napari_her2.models.bundle import Bundle
 if TYPE_CHECKING:
     from napari_her2.inference.forward import Network
 
-BACKENDS = ("openvino-bf16", "torch-fp16", "torch-bf16", "openvino-fp32", "torch-fp32")
-"""Every backend, fastest first. Only images are made in less than 32 bits."""
+BACKENDS = (
+    "openvino-bf16-all",
+    "openvino-bf16",
+    "torch-fp16",
+    "torch-bf16",
+    "openvino-fp32",
+    "torch-fp32",
+)
+"""Every backend, fastest first. Less than 32 bits are used for images alone, and for
+the features too in those that end with ``-all``."""
 
 BACKEND_VARIABLE = "NAPARI_HER2_BACKEND"
 AUTO = "auto"
@@ -111,11 +119,11 @@ def load(bundle: Bundle, name: str, device: str = "cpu") -> Network:
     from napari_her2.models.network import load_network
 
     network = load_network(bundle).to(device)
-    library, _, precision = name.partition("-")
+    library, precision, *rest = name.split("-")
     if library == "openvino":
         from napari_her2.inference.backend_openvino import put_openvino
 
-        put_openvino(network, precision)
+        put_openvino(network, precision, features=precision if rest else "fp32")
     elif name != REFERENCE_BACKEND:
         from napari_her2.inference.backend_torch import put_torch
 
@@ -130,9 +138,9 @@ def parity_key(name: str, device: str = "cpu") -> str:
 
 def hindrance(name: str, device: str = "cpu") -> str | None:
     """Return why a backend cannot run here, None where it can."""
-    library, _, precision = name.partition("-")
     if name not in BACKENDS:
         return "it is unknown"
+    library, precision, *_ = name.split("-")
     if library == "openvino":
         if not _on_cpu(device):
             return "OpenVINO is used on the CPU alone"

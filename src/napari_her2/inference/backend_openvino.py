@@ -1,4 +1,4 @@
-"""OpenVINO on the CPU: generators in bf16 or fp32, encoders always in fp32.
+"""OpenVINO on the CPU: generators and encoders, each in bf16 or fp32.
 
 Each part is compiled for one tile of the bundle's size. Scores are combined by
 the network itself, in torch.
@@ -27,7 +27,9 @@ _TRACED_CORE_PX = 64
 _PRECISIONS = {"bf16": "bf16", "fp32": "f32"}
 
 
-def put_openvino(network: Her2Network, precision: str) -> None:
+def put_openvino(
+    network: Her2Network, precision: str, *, features: str = "fp32"
+) -> None:
     """Let OpenVINO compute a network's generators and encoders.
 
     Parameters
@@ -36,6 +38,8 @@ def put_openvino(network: Her2Network, precision: str) -> None:
         On the CPU.
     precision
         Of the generators: ``bf16`` or ``fp32``.
+    features
+        Precision of the encoders.
     """
     for direction, generator in network.generators.items():
         translator = core_translator(cast("Generator", generator), network.halo_px)
@@ -52,7 +56,7 @@ def put_openvino(network: Her2Network, precision: str) -> None:
             _Compiled(
                 StainEncoder(network.classifier, stain),
                 network.core_px,
-                "fp32",
+                features,
                 traced_px=_TRACED_CORE_PX,
             )
         )
