@@ -56,6 +56,7 @@ def results():
             "reconstruction_adds": {},
             "gate": gate,
             "unfamiliar": None,
+            "clear": None,
         },
     }
 

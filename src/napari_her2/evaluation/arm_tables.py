@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from napari_her2.evaluation.near_cut_off import EXPLANATION
 from napari_her2.evaluation.table_note import note
 from napari_her2.evaluation.tables import Table
 from napari_her2.evaluation.verdicts import ASKED_NAMES
@@ -35,12 +36,21 @@ def calls_table(results: Results) -> Table:
             None,
         )
     )
+    clear = part["clear"]
+    if clear is not None:
+        among = f"among the {clear['n_regions']} clear of every cut-off"
+        rows += [
+            (f"{name}, {among}", value, None, None, clear["both_minus"].get(name))
+            for name, value in clear["accuracy"].items()
+        ]
+        majority = clear["majority_accuracy"]
+        rows.append((f"majority class, {among}", majority, None, None, None))
     return Table(
         "arms",
         "Calls by arm",
         ("arm", "accuracy", "macro-F1", "quadratic kappa", "both minus this"),
         tuple(rows),
-        note(results, "arms"),
+        note(results, "arms") + ("" if clear is None else f" {EXPLANATION}"),
     )
 
 

@@ -14,7 +14,7 @@ from napari_her2.core.errors import UsageError
 from napari_her2.core.score import Stain
 from napari_her2.evaluation.image_similarity import Image
 from napari_her2.evaluation.progress import EvaluationProgress
-from napari_her2.training.tiles import TileCache, Tiles
+from napari_her2.training.tiles import CELL_GRID_PX, TileCache, Tiles
 from napari_her2.training.virtual import VirtualTiles
 
 UNSEEN_SEED = 800_000_000
@@ -93,6 +93,17 @@ class Regions:
     def core(self, stain: Stain, region: int) -> Image:
         """Return a region without the halo."""
         return self.geometry.core(self.tile(stain, region))
+
+    def cells(self, region: int) -> list[int] | None:
+        """Return how many invasive cells of each pattern a region has, if known."""
+        counts = self.tiles.cells
+        if counts is None:
+            return None
+        grid = np.asarray(counts[int(self.index[region])], np.int64)
+        halo = self.geometry.halo_px // CELL_GRID_PX
+        core = grid[halo : len(grid) - halo, halo : len(grid) - halo]
+        patterns: list[int] = core.sum((0, 1)).tolist()
+        return patterns
 
     def partners(self) -> NDArray[np.intp]:
         """Return for every region one of another slide, each taken once.

@@ -38,6 +38,15 @@ def _arms(part: Results) -> Iterator[str]:
         f"{data['n_slides']} slides (majority class {data['majority_accuracy']:.3f}); "
         f"asked was {BOTH_GOAL}: {_verdict(both[0] >= BOTH_GOAL)}."
     )
+    clear = part["clear"]
+    if clear is not None:
+        reached = _show(clear["accuracy"][Arm.BOTH])
+        yield (
+            f"{clear['n_near']} of these regions lie so near a cut-off of the guideline "
+            "that as many other cells of the same tissue could have another score; "
+            f"among the other {clear['n_regions']} both stains reach {reached} (majority "
+            f"class {clear['majority_accuracy']:.3f})."
+        )
     less_ihc = part["both_minus"][Arm.IHC]
     yield (
         f"Both stains minus IHC alone: {_show(less_ihc)}; asked was not worse: "

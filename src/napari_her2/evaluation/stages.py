@@ -21,6 +21,7 @@ from napari_her2.evaluation.gate_scores import gate_scores, unfamiliar_shares
 from napari_her2.evaluation.honesty import chance_test
 from napari_her2.evaluation.intervals import Floats
 from napari_her2.evaluation.ladder import Ladder, ladder_gate, ladder_scores
+from napari_her2.evaluation.near_cut_off import clear_regions, clear_scores
 from napari_her2.evaluation.progress import EvaluationProgress, Stage
 from napari_her2.evaluation.region_tasks import Climb, Reconstruct, Score, Shift
 from napari_her2.evaluation.regions import Regions
@@ -69,6 +70,7 @@ def measure_arms(space: Workspace, team: Team) -> StageRun:
         "calibration": calibration_results(
             scored, said, truth, slides, classes, space.calibration, seed=seed
         ),
+        "clear": clear_scores(said, truth, slides, clear_regions(regions), seed=seed),
         "both_minus": _both_minus(said, truth, slides, seed),
         "reconstruction_adds": _added(said, truth, slides, seed),
         "gate": gate_scores(
