@@ -82,3 +82,16 @@ def test_the_table_names_all_three(results):
         "reward alone": (0.5, 0.4),
         "as the product decides (both)": (0.95, 0.95),
     }
+
+
+def test_clear_regions_are_told_beside_all(results):
+    results["arms"]["clear"] = {
+        "n_regions": 15,
+        "n_near": 5,
+        "majority_accuracy": 0.4,
+        "accuracy": {Arm.BOTH: [0.8, 0.7, 0.9]},
+    }
+    first, second, *_ = headline(results)
+    assert "accuracy 0.500 [0.400, 0.600] on 20 regions" in first
+    assert second.startswith("5 of these regions lie so near a cut-off")
+    assert "among the other 15 both stains reach 0.800 [0.700, 0.900]" in second

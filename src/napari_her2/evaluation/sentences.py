@@ -42,10 +42,10 @@ def _arms(part: Results) -> Iterator[str]:
     if clear is not None:
         reached = _show(clear["accuracy"][Arm.BOTH])
         yield (
-            f"{clear['n_near']} of these regions lie so near a cut-off of the guideline "
-            "that as many other cells of the same tissue could have another score; "
-            f"among the other {clear['n_regions']} both stains reach {reached} (majority "
-            f"class {clear['majority_accuracy']:.3f})."
+            f"{clear['n_near']} of these regions lie so near a cut-off of the "
+            "guideline that as many other cells of the same tissue could have another "
+            f"score; among the other {clear['n_regions']} both stains reach {reached} "
+            f"(majority class {clear['majority_accuracy']:.3f})."
         )
     less_ihc = part["both_minus"][Arm.IHC]
     yield (
