@@ -19,6 +19,9 @@ if TYPE_CHECKING:
     from napari_her2.inference.store import ResultStore
 
 
+ANYWAY = "Run anyway, in the Assist dock, marks all that comes of it as forced."
+
+
 class ModelOnCase:
     """Follows a session's slides and bundle as it is told to.
 
@@ -86,7 +89,10 @@ class ModelOnCase:
         """
         analysis = self._analysis
         if not plan.can_run or analysis is None:
-            raise NotReadyError(plan.tooltip, "Then run again.")
+            is_refused = bool(self._state.refusals) and not self._state.forced
+            raise NotReadyError(
+                plan.tooltip, ANYWAY if is_refused else "Then run again."
+            )
         steps = analysis.run(plan.regions, near_yx_px=plan.near_yx_px)
         if analysis.forced:
             return steps
