@@ -7,7 +7,7 @@ import torch
 
 from napari_her2.core.records import Arm
 from napari_her2.training.augment import to_tensor
-from napari_her2.training.classifier_stage import ClassifierStage
+from napari_her2.training.classifier_stage import ClassifierStage, _share_of_cycle
 from napari_her2.training.generator_stage import GeneratorStage
 from napari_her2.training.head_stage import HeadStage
 from napari_her2.training.labels import label_of
@@ -128,6 +128,17 @@ def test_a_crop_is_labelled_by_its_own_cells(stage, cache):
     assert not counted[0].any()
     assert sorted(counted[1:].sum((1, 2))) == [0, 0, 0, 0, 4 * 4]
     assert label == label_of(cache.cells[1][:4, :4])
+
+
+def test_the_rate_falls_in_each_cycle_and_ends_at_zero(tiny_config):
+    config = replace(tiny_config, classifier_steps=10, classifier_restart=4)
+    done = [_share_of_cycle(step, config) for step in range(10)]
+    assert done[:4] == [0, 0.25, 0.5, 0.75]
+    assert done[4:] == pytest.approx([0, 1 / 6, 2 / 6, 3 / 6, 4 / 6, 5 / 6])
+    once = replace(config, classifier_restart=0)
+    assert [_share_of_cycle(step, once) for step in range(10)] == pytest.approx(
+        np.arange(10) / 10
+    )
 
 
 def test_where_no_cells_are_known_none_are_learned(stage):

@@ -140,11 +140,12 @@ class ClassifierStage:
     def step(self, step: int, rng: Rng) -> dict[str, float]:
         """Update the classifier on one batch."""
         config = self.config
-        set_rate(self._adam, config.classifier_rate * _falling(step, config))
+        done = _share_of_cycle(step, config)
+        set_rate(self._adam, config.classifier_rate * (1 - done) ** POLY_POWER)
         warm = step >= config.all_stains_share * self.n_steps
         batch = self._batch(rng, dropping=warm)
         self.classifier.train()
-        if step >= (1 - config.frozen_statistics_share) * self.n_steps:
+        if done >= 1 - config.frozen_statistics_share:
             freeze_statistics(self.classifier)
         loss, values = self._losses(batch)
         self._adam.zero_grad(set_to_none=True)
@@ -336,7 +337,12 @@ class ClassifierStage:
         return shares.transpose(2, 0, 1).astype(np.float32)
 
 
-def _falling(step: int, config: TrainingConfig) -> float:
-    """Return the factor of the learning rate, from 1 to 0."""
-    falling: float = (1 - step / config.classifier_steps) ** POLY_POWER
-    return falling
+def _share_of_cycle(step: int, config: TrainingConfig) -> float:
+    """Return how much of a cycle is done, in [0, 1); a restart begins another."""
+    start, end = 0, config.classifier_steps
+    if 0 < config.classifier_restart < end:
+        if step < config.classifier_restart:
+            end = config.classifier_restart
+        else:
+            start = config.classifier_restart
+    return (step - start) / (end - start)

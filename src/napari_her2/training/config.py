@@ -45,8 +45,9 @@ class TrainingConfig:
         Steps of the stain selector.
     classifier_steps, classifier_batch, classifier_rate, weight_decay
         Stage B, and AdamW's rate and decay.
-    frozen_statistics_share
-        Last share of stage B's steps with BatchNorm as at inference.
+    classifier_restart, frozen_statistics_share
+        Step at which stage B's falling rate starts again (0: never), and the last
+        share of each fall with BatchNorm as at inference.
     classifier_crop_px
         Side of the crops of stage B; the head learns whole cores afterwards.
     cell_weight
@@ -126,7 +127,8 @@ class TrainingConfig:
     pyramid_weight: float = 25.0
     pyramid_scales: tuple[int, ...] = (0, 1)
     selector_steps: int = 150
-    classifier_steps: int = 4500
+    classifier_steps: int = 6900
+    classifier_restart: int = 4500
     frozen_statistics_share: float = 0.2
     classifier_batch: int = 8
     classifier_rate: float = 1.5e-3
@@ -142,7 +144,7 @@ class TrainingConfig:
     head_rate: float = 5e-4
     recombined_share: float = 0.75
     miss_share: float = 0.1
-    all_stains_share: float = 0.2222
+    all_stains_share: float = 0.145
     shared_weight: float = 0.1
     domain_weight: float = 0.02
     alignment: Alignment = "l1"
