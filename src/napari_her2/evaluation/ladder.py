@@ -19,7 +19,7 @@ from napari_her2.evaluation.classification import (
 )
 from napari_her2.evaluation.corruption import LEVELS, Corruption, corrupt
 from napari_her2.evaluation.image_similarity import Image
-from napari_her2.evaluation.intervals import Floats, bootstrap, wilson
+from napari_her2.evaluation.intervals import bootstrap, wilson
 from napari_her2.evaluation.probabilities import SharedClasses
 from napari_her2.evaluation.regions import Regions
 from napari_her2.evaluation.scored_regions import other, stacked
@@ -207,9 +207,3 @@ def _in_order(
 ) -> tuple[StainFeatures | None, StainFeatures | None]:
     """Return (H&E, IHC)."""
     return given.get(Stain.HE), given.get(Stain.IHC)
-
-
-def majority(truth: NDArray[np.intp]) -> float:
-    """Return the accuracy of the most frequent truth."""
-    counts: Floats = np.bincount(truth).astype(float)
-    return round(float(counts.max() / counts.sum()), 5)
