@@ -9,7 +9,7 @@ from typing import Any, Final
 from napari_her2.inference.reading import TileReader
 from napari_her2.models.bundle import Bundle
 
-RESULT_VERSION: Final = 2
+RESULT_VERSION: Final = 3
 """Raised whenever the software would compute something else for the same tile."""
 
 REFERENCE_BACKEND: Final = "torch-fp32"

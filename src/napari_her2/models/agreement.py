@@ -38,11 +38,15 @@ def section_agreement(real: Tensor, reconstruction: Tensor) -> Tensor:
 
 def _structure(image: Tensor) -> Tensor:
     """Return (B, n): darkness of small blocks against that of their surroundings."""
-    darkness = -image.float().clamp(min=1 / 255).log10().sum(1, keepdim=True)
+    light = image.float().clamp(min=1 / 255)
+    darkness = -light.prod(1, keepdim=True).log10()
     blocks = functional.avg_pool2d(darkness, FINE_PX, ceil_mode=True)
+    around = blocks
     reach = COARSE_PX // FINE_PX
-    around = functional.avg_pool2d(
-        blocks, 2 * reach + 1, stride=1, padding=reach, count_include_pad=False
-    )
+    for across in ((reach, 0), (0, reach)):  # a mean of means of equal counts
+        size = (2 * across[0] + 1, 2 * across[1] + 1)
+        around = functional.avg_pool2d(
+            around, size, stride=1, padding=across, count_include_pad=False
+        )
     fine = (blocks - around).flatten(1).double()
     return fine - fine.mean(1, keepdim=True)
