@@ -34,6 +34,15 @@ def test_a_bundle_that_cannot_tell_keeps_all(classes):
     assert row["n_kept"] == 6
 
 
+def test_a_region_whose_distance_is_unknown_leaves_the_others(classes):
+    distance = np.array([np.nan, 0.5, 0.7, 0.9, 0.5, 0.9])
+    made = shifted(distance)
+    made.distance["blur", 1, "ihc"][0] = np.nan
+    (row,) = shift_scores(made, np.arange(6), SLIDES, classes)
+    assert row["median_distance"] == 0.7
+    assert row["n_kept"] == 6
+
+
 def test_all_steps_are_scored_in_all_arms(regions, arms):
     part = regions.first_of_slides(4)
     shifter = Shifter(part, arms)

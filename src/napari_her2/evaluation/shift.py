@@ -139,7 +139,7 @@ def shift_scores(
                 "abstained": wilson(int((~kept).sum()), len(kept)).to_json()
                 if knows
                 else [None, None, None],
-                "median_distance": round(float(np.median(distance)), 4)
+                "median_distance": round(float(np.nanmedian(distance)), 4)
                 if knows
                 else None,
                 "accuracy_of_all": mean_by_slide(hits, slides, seed=seed).to_json(),
