@@ -47,8 +47,17 @@ def test_nonsense_is_refused(change, message):
         NetworkConfig.from_dict({**DEMO.to_dict(), **change})
 
 
-def test_a_missing_name_is_refused():
+@pytest.mark.parametrize("name", ["n_classes", "fusion", "missing"])
+def test_a_missing_name_is_refused(name):
     values = DEMO.to_dict()
-    del values["n_classes"]
-    with pytest.raises(ValueError, match="n_classes"):
+    del values[name]
+    with pytest.raises(ValueError, match=name):
         NetworkConfig.from_dict(values)
+
+
+def test_a_card_from_before_cells_were_counted_is_read():
+    older = replace(DEMO, encoder_stride=32, cell_patterns=0, head_hidden=0)
+    values = older.to_dict()
+    for name in ("encoder_stride", "cell_patterns", "head_hidden"):
+        del values[name]
+    assert NetworkConfig.from_dict(values) == older

@@ -7,7 +7,7 @@ framework, ``DEMO`` the same modules narrow enough for two CPU cores.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import MISSING, asdict, dataclass, fields
+from dataclasses import asdict, dataclass, fields
 from typing import Any, Literal, get_args
 
 SharedTrunk = Literal["resnet50", "narrow"]
@@ -21,6 +21,9 @@ _CHOICES = {
     "missing": get_args(Missing),
     "encoder_stride": get_args(EncoderStride),
 }
+
+_BEFORE_IT_COUNTED = {"encoder_stride": 32, "cell_patterns": 0, "head_hidden": 0}
+"""What the cards of bundles before demo 2.1 leave out."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,9 +106,9 @@ class NetworkConfig:
             If a name is missing or unknown, or a value has another type than
             in the demo configuration.
         """
+        values = {**_BEFORE_IT_COUNTED, **values}
         names = {field.name for field in fields(cls)}
-        needed = {field.name for field in fields(cls) if field.default is MISSING}
-        if wrong := (set(values) - names) | (needed - set(values)):
+        if wrong := names.symmetric_difference(values):
             raise ValueError(f"missing or unknown: {', '.join(sorted(wrong))}")
         model = DEMO.to_dict()
         for name, value in values.items():
@@ -113,7 +116,7 @@ class NetworkConfig:
             if type(value) is not expected and not (expected is float and value == 0):
                 raise ValueError(f"{name} is not of type {expected.__name__}")
         for name, choices in _CHOICES.items():
-            if name in values and values[name] not in choices:
+            if values[name] not in choices:
                 raise ValueError(
                     f"{name} {values[name]!r} is none of {', '.join(choices)}"
                 )
