@@ -6,7 +6,7 @@ import torch
 
 from napari_her2.models.bundle import Bundle, Card, write_bundle
 from napari_her2.models.card import INTENDED_USE, NO_TUMOUR
-from napari_her2.models.config import DEMO
+from napari_her2.models.config import DEMO, NetworkConfig
 from napari_her2.models.network import Her2Network
 
 CORE_PX, HALO_PX = 64, 64
@@ -20,6 +20,11 @@ TINY = replace(
     feature_width=16,
     attention_width=4,
 )
+
+
+@pytest.fixture
+def tiny() -> NetworkConfig:
+    return TINY
 
 
 @pytest.fixture

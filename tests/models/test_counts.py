@@ -1,21 +1,11 @@
 """Cells counted on the fused map, and what the head makes of them."""
 
-from dataclasses import replace
-
 import pytest
 import torch
 
 from napari_her2.models.classifier import Her2Classifier, cells_of, masked_mean
-from napari_her2.models.config import DEMO, REFERENCE
+from napari_her2.models.config import REFERENCE
 from napari_her2.models.head import DualPathHead, count_features, dual_path
-
-TINY = replace(
-    DEMO,
-    shared_widths=(4, 4, 8, 8, 8),
-    specific_width_mult=0.25,
-    feature_width=16,
-    attention_width=4,
-)
 
 
 @pytest.fixture
@@ -40,9 +30,9 @@ def test_the_published_network_counts_nothing():
     assert network.head.n_inputs == 512
 
 
-def test_the_head_sees_what_is_counted(images):
+def test_the_head_sees_what_is_counted(images, tiny):
     torch.manual_seed(0)
-    network = Her2Classifier(TINY).eval()
+    network = Her2Classifier(tiny).eval()
     result = network(*images)
     assert result.cell_logits.shape == (2, 6, 6, 6)
     counted = cells_of(result.cell_logits).mean((2, 3))
@@ -59,9 +49,9 @@ def test_count_features_have_a_gradient_where_nothing_is_counted():
     assert torch.isfinite(nothing.grad).all()
 
 
-def test_the_masked_mean_is_that_of_the_stains_that_are_there(images):
+def test_the_masked_mean_is_that_of_the_stains_that_are_there(images, tiny):
     torch.manual_seed(0)
-    network = Her2Classifier(TINY).eval()
+    network = Her2Classifier(tiny).eval()
     he, ihc = images
     drop = torch.tensor([False, True])
     both = network.encode(he, ihc)
