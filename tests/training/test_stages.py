@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 import torch
 
+from napari_her2.core.errors import UsageError
 from napari_her2.core.records import Arm
 from napari_her2.training.augment import to_tensor
 from napari_her2.training.classifier_stage import ClassifierStage, _share_of_cycle
@@ -139,6 +140,12 @@ def test_the_rate_falls_in_each_cycle_and_ends_at_zero(tiny_config):
     assert [_share_of_cycle(step, once) for step in range(10)] == pytest.approx(
         np.arange(10) / 10
     )
+
+
+def test_squares_finer_than_the_known_cells_are_refused(cache, tiny_config):
+    finer = replace(tiny_config, network=replace(tiny_config.network, encoder_stride=8))
+    with pytest.raises(UsageError, match="encoder_stride of 8"):
+        ClassifierStage(cache, np.arange(4), {}, finer)
 
 
 def test_where_no_cells_are_known_none_are_learned(stage):

@@ -21,6 +21,7 @@ from torch.nn import functional
 from torch.nn.utils import clip_grad_norm_
 from torch.optim import AdamW, Optimizer
 
+from napari_her2.core.errors import UsageError
 from napari_her2.models.classifier import (
     ClassifierOutput,
     Her2Classifier,
@@ -87,6 +88,11 @@ class ClassifierStage:
     stage
         ``CLASSIFIER``, or ``HE_ONLY``: the same network that is never given an
         IHC, trained as hard, to compare with.
+
+    Raises
+    ------
+    UsageError
+        If the squares of the feature map are finer than the known cells.
     """
 
     def __init__(
@@ -99,6 +105,12 @@ class ClassifierStage:
         stage: TrainStage = TrainStage.CLASSIFIER,
     ) -> None:
         self.tiles, self.learned, self.config = tiles, learned, config
+        if tiles.cells is not None and config.network.encoder_stride % CELL_GRID_PX:
+            raise UsageError(
+                f"Cells are counted per {CELL_GRID_PX} px, which an encoder_stride of "
+                f"{config.network.encoder_stride} divides further.",
+                f"Set network.encoder_stride to {CELL_GRID_PX} or a multiple of it.",
+            )
         self.stage = stage
         self.watched = np.empty(0, np.intp) if watched is None else watched
         self.n_steps = config.classifier_steps
