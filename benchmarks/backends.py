@@ -33,7 +33,6 @@ from engine_slides import write_textured_slide
 from monai.inferers import sliding_window_inference
 from numpy.typing import NDArray
 
-from napari_her2.core.geometry import Affine
 from napari_her2.inference.backend import available, choose, load
 from napari_her2.inference.engine import run
 from napari_her2.inference.forward import Network
@@ -55,7 +54,7 @@ Rows = list[dict[str, Any]]
 def opened(path: Path, *, both: bool) -> Iterator[SlidePair]:
     """Open an H&E slide, and itself as its IHC, nothing of it cached."""
     ihc = open_slide(path) if both else None
-    with SlidePair(open_slide(path), ihc, Affine(), "identity") as pair:
+    with SlidePair(open_slide(path), ihc) as pair:
         yield pair
 
 

@@ -12,7 +12,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from napari_her2.core.geometry import Affine, BoxPx
+from napari_her2.core.geometry import BoxPx
 from napari_her2.core.records import Arm
 from napari_her2.core.region import Region
 from napari_her2.inference.engine import Network
@@ -52,7 +52,7 @@ def square(side_px: int, y0: int = 0, x0: int = 0) -> Region:
 @contextmanager
 def opened(path: Path) -> Iterator[SlidePair]:
     """Open an H&E slide afresh, nothing of it cached in this process."""
-    with SlidePair(open_slide(path), None, Affine(), "identity") as pair:
+    with SlidePair(open_slide(path), None) as pair:
         yield pair
 
 

@@ -7,6 +7,7 @@ import torch
 
 from napari_her2.core.geometry import Affine
 from napari_her2.core.records import Arm
+from napari_her2.core.registration import Registration
 from napari_her2.models.bundle import Bundle
 from napari_her2.models.card import INTENDED_USE, NO_TUMOUR, Card
 from napari_her2.models.network import TileOutput
@@ -37,7 +38,9 @@ def write_slide(path, image, mpp=MPP):
 
 
 def pair_of(he=None, ihc=None, he_to_ihc_um=None):
-    return SlidePair(he, ihc, he_to_ihc_um or Affine(), "manifest")
+    return SlidePair(
+        he, ihc, Registration.of_affine(he_to_ihc_um or Affine(), "manifest")
+    )
 
 
 def speckled_pair(folder, shape=(500, 620)):

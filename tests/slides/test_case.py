@@ -213,7 +213,7 @@ def test_a_pair_opens_both_and_closes_both(folder):
     with open_pair(case_of_folder(folder)) as pair:
         assert pair.reference is pair.he
         assert [stain for stain, _ in pair.slides] == [Stain.HE, Stain.IHC]
-        assert pair.transform_source == "identity"
+        assert pair.registration.method == "identity"
     with pytest.raises(SlideError, match="closed"):
         pair.ihc.levels[0][:5, :5]
 
@@ -245,7 +245,7 @@ def test_exchanged_stains_are_refused_and_nothing_stays_open(folder, monkeypatch
 
 def test_a_pair_of_nothing():
     with pytest.raises(ValueError, match="needs"):
-        SlidePair(None, None, Affine(), "identity")
+        SlidePair(None, None)
 
 
 def test_manifest_paths_are_absolute(manifest, monkeypatch):

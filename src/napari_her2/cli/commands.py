@@ -10,6 +10,7 @@ from napari_her2.cli.export import export
 from napari_her2.cli.models import models
 from napari_her2.cli.parity import parity
 from napari_her2.cli.phantom import phantom
+from napari_her2.cli.register import register, warp_points
 from napari_her2.cli.run import run
 from napari_her2.cli.screen import screen
 from napari_her2.cli.synthesize import synthesize
@@ -29,6 +30,8 @@ commands.command("open")(open_window)
 commands.command()(run)
 commands.command()(synthesize)
 commands.command()(screen)
+commands.command()(register)
+commands.command("warp-points")(warp_points)
 commands.command()(export)
 commands.command()(phantom)
 commands.command()(train)

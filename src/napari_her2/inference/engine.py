@@ -112,7 +112,7 @@ def run(
 
     def finished(*tiles: Tile) -> Iterator[RegionDone]:
         for region in waiting.completed_by(*tiles):
-            parts, source = plan.by_region[region.region_id], pair.transform_source
+            parts, source = plan.by_region[region.region_id], pair.registration.method
             yield RegionDone(
                 suggest(region, parts, store, reader, bundle, transform_source=source)
             )

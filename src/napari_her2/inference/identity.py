@@ -6,6 +6,7 @@ import hashlib
 import json
 from typing import Any, Final
 
+from napari_her2.core.transform import Transform
 from napari_her2.inference.reading import TileReader
 from napari_her2.models.bundle import Bundle
 
@@ -36,7 +37,7 @@ def identity_of(
             stain.value: [slide.fingerprint, slide.mpp]
             for stain, slide in reader.slides
         },
-        "he_to_ihc_um": reader.he_to_ihc_um.matrix[:2].tolist() if both else None,
+        "he_to_ihc_um": _rows_or_steps(reader.he_to_ihc) if both else None,
         "bundle_sha256": bundle.sha256,
         "direction": direction_of(reader, bundle),
         "grid": [grid.model_mpp, grid.core_px, grid.halo_px],
@@ -44,6 +45,11 @@ def identity_of(
         "backend": backend,
         "forced": forced,
     }
+
+
+def _rows_or_steps(transform: Transform) -> Any:
+    affine = transform.affine
+    return transform.to_json() if affine is None else affine.matrix[:2].tolist()
 
 
 def direction_of(reader: TileReader, bundle: Bundle) -> str:

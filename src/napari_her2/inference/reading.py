@@ -19,10 +19,11 @@ from napari_her2.core.geometry import Affine, BoxPx
 from napari_her2.core.records import Evidence
 from napari_her2.core.region import overlap_area
 from napari_her2.core.score import Stain
+from napari_her2.core.transform import Transform
 from napari_her2.inference.grid import Tile, TileGrid
 from napari_her2.models.card import Card
 from napari_her2.slides.pair import SlidePair
-from napari_her2.slides.resample import read_mapped
+from napari_her2.slides.resample import read_bent, read_mapped
 from napari_her2.slides.slide import Slide
 
 COARSEST_SLIDE = 1.5
@@ -55,7 +56,7 @@ class TileReader:
     def __init__(self, pair: SlidePair, card: Card) -> None:
         self.he = pair.he if Stain.HE in card.inputs else None
         self.ihc = pair.ihc if Stain.IHC in card.inputs else None
-        self.he_to_ihc_um = pair.he_to_ihc_um
+        self.he_to_ihc = pair.he_to_ihc
         self.reference = _reference(self.he, self.ihc, card)
         self.grid = _grid(self.reference, card)
         if self.he is not None and self.ihc is not None:
@@ -89,19 +90,27 @@ class TileReader:
         if self.he is not None:
             he = read_mapped(self.he, to_reference, shape)
         if self.ihc is not None and evidence is not Evidence.HE_ONLY:
-            ihc = read_mapped(self.ihc, to_reference.then(self._to_ihc), shape)
+            ihc = self._read_ihc(self.ihc, to_reference, shape)
         return TileInput(tile, evidence, he, ihc)
 
+    def _read_ihc(
+        self, ihc: Slide, to_reference: Affine, shape: tuple[int, int]
+    ) -> NDArray[np.uint8]:
+        affine = self._to_ihc.affine
+        if affine is not None:
+            return read_mapped(ihc, to_reference.then(affine), shape)
+        return read_bent(
+            ihc, lambda points: self._to_ihc.apply(to_reference.apply(points)), shape
+        )
+
     @cached_property
-    def _to_ihc(self) -> Affine:
+    def _to_ihc(self) -> Transform:
         """Level-0 pixels of the reference -> level-0 pixels of the IHC."""
         if self.he is None or self.ihc is None:
-            return Affine()
-        return (
-            Affine.scaling(_known_mpp(self.he))
-            .then(self.he_to_ihc_um)
-            .then(Affine.scaling(1 / _known_mpp(self.ihc)))
-        )
+            return Transform("ihc pixels", "ihc pixels")
+        to_um = Transform("he pixels", "he", (Affine.scaling(_known_mpp(self.he)),))
+        to_px = Affine.scaling(1 / _known_mpp(self.ihc))
+        return to_um.then(self.he_to_ihc).then(Transform("ihc", "ihc pixels", (to_px,)))
 
     def _ihc_share(self, tile: Tile) -> float:
         if self.ihc is None:

@@ -43,7 +43,8 @@ def run_record(
             for stain, slide in pair.slides
         },
         "he_to_ihc_um": [list(row) for row in pair.he_to_ihc_um.rows],
-        "transform_source": pair.transform_source,
+        "he_to_ihc": pair.registration.to_json(),
+        "transform_source": pair.registration.method,
     }
 
 

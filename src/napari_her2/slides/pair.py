@@ -6,8 +6,10 @@ from dataclasses import dataclass
 from types import TracebackType
 from typing import Self
 
-from napari_her2.core.geometry import Affine
+from napari_her2.core.geometry import Affine, BoxPx
+from napari_her2.core.registration import NOT_REGISTERED, Registration
 from napari_her2.core.score import Stain
+from napari_her2.core.transform import Transform
 from napari_her2.slides.case import Case
 from napari_her2.slides.slide import Slide, open_slide
 
@@ -16,15 +18,13 @@ from napari_her2.slides.slide import Slide, open_slide
 class SlidePair:
     """An H&E and/or IHC slide, and how points go from one to the other.
 
-    ``he_to_ihc_um`` maps (y, x) µm from the corner of the H&E slide to µm on the
-    IHC slide; ``transform_source`` says who gave it (``"manifest"`` or
-    ``"identity"``, which means nobody).
+    ``registration`` maps (y, x) µm from the corner of the H&E slide to µm on the
+    IHC slide, and says how that is known (``"identity"``: nobody registered them).
     """
 
     he: Slide | None
     ihc: Slide | None
-    he_to_ihc_um: Affine
-    transform_source: str
+    registration: Registration = NOT_REGISTERED
 
     def __post_init__(self) -> None:
         if self.he is None and self.ihc is None:
@@ -34,6 +34,19 @@ class SlidePair:
     def reference(self) -> Slide:
         """The slide that regions and tiles are counted on: H&E, else IHC."""
         return self.slides[0][1]
+
+    @property
+    def he_to_ihc(self) -> Transform:
+        """From the H&E to the IHC slide, exactly."""
+        return self.registration.transform
+
+    @property
+    def he_to_ihc_um(self) -> Affine:
+        """The affine map that comes nearest over the H&E slide, to draw with."""
+        if self.he is None:
+            return Affine()
+        whole = BoxPx.of_shape(self.he.shape).to_um(self.he.mpp or 1.0)
+        return self.he_to_ihc.nearest_affine(whole)
 
     @property
     def slides(self) -> tuple[tuple[Stain, Slide], ...]:
@@ -79,8 +92,7 @@ def open_pair(case: Case) -> SlidePair:
         return SlidePair(
             opened.get(Stain.HE),
             opened.get(Stain.IHC),
-            case.he_to_ihc_um,
-            case.transform_source,
+            Registration.of_affine(case.he_to_ihc_um, case.transform_source),
         )
     except BaseException:
         for slide in opened.values():

@@ -1,4 +1,4 @@
-"""Read a slide through an affine map, the same pixel from any request.
+"""Read a slide through a map, the same pixel from any request.
 
 A run on a view, on a region and on the whole slide must agree bit for bit. So
 the level is chosen from the linear part alone, and each output pixel samples at
@@ -9,6 +9,7 @@ a request leaves (some 1e-12 px) is gone before a pixel is touched.
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -23,6 +24,7 @@ from napari_her2.slides.slide import Slide
 _STEPS: Final = 4096
 # exact positions such as k/2 must not lie on the border between two steps
 _ROUNDING: Final = 0.37
+_KNOT_STEP_PX: Final = 16
 
 
 def read_mapped(
@@ -57,6 +59,63 @@ def read_mapped(
         ys, xs = (_axis(a, t, shape[0]), _axis(d, u, shape[1]))
         return _read_scaled(grid, ys, xs, (a, d), fill)
     return _read_affine(grid, to_grid, shape, fill)
+
+
+def read_bent(
+    slide: Slide,
+    to_level0: Callable[[NDArray[np.float64]], NDArray[np.float64]],
+    shape: tuple[int, int],
+    *,
+    fill: int = 255,
+) -> NDArray[np.uint8]:
+    """Read pixels of a slide through a smooth map that is not affine.
+
+    Parameters
+    ----------
+    to_level0
+        As in :func:`read_mapped`, for points (..., 2). It is asked at every 16th
+        pixel; between them the map counts as linear.
+    shape, fill
+        As in :func:`read_mapped`.
+
+    Returns
+    -------
+    NDArray[np.uint8]
+        Shape (height, width, 3). A request gives the same pixels every time; one
+        that begins elsewhere may differ where the map bends within 16 pixels.
+    """
+    n_rows, n_columns = (-(-side // _KNOT_STEP_PX) + 1 for side in shape)
+    knots = np.stack(
+        np.meshgrid(
+            np.arange(n_rows) * float(_KNOT_STEP_PX),
+            np.arange(n_columns) * float(_KNOT_STEP_PX),
+            indexing="ij",
+        ),
+        -1,
+    )
+    at = to_level0(knots)
+    middle = np.array([n_rows // 2, n_columns // 2])
+    here = np.minimum(middle, np.array([n_rows, n_columns]) - 2)
+    y, x = here.tolist()
+    linear = np.stack([at[y + 1, x] - at[y, x], at[y, x + 1] - at[y, x]], 1)
+    grid = _choose_grid(
+        slide,
+        Affine.from_matrix(np.column_stack([linear / _KNOT_STEP_PX, at[y, x]])),
+    )
+    rows, columns = (_between(side) for side in shape)
+    ys, xs = (
+        rows @ (at[..., axis] / factor) @ columns.T
+        for axis, factor in ((0, grid.factor_y), (1, grid.factor_x))
+    )
+    return _gather(grid, ys, xs, fill)
+
+
+def _between(length: int) -> NDArray[np.float64]:
+    """Return the weights (length, knots) of the knots in every pixel's centre."""
+    place = (np.arange(length) + 0.5) / _KNOT_STEP_PX
+    knots = np.arange(-(-length // _KNOT_STEP_PX) + 1)
+    weights: NDArray[np.float64] = np.maximum(1 - np.abs(place[:, None] - knots), 0)
+    return weights
 
 
 @dataclass(frozen=True, slots=True)
@@ -189,11 +248,18 @@ class _Taps:
 def _read_affine(
     grid: _Grid, to_grid: Affine, shape: tuple[int, int], fill: int
 ) -> NDArray[np.uint8]:
-    out = np.full((*shape, 3), fill, np.uint8)
     (a, b, t), (c, d, u) = to_grid.rows
     i = np.arange(shape[0])[:, None] + 0.5
     j = np.arange(shape[1])[None, :] + 0.5
-    ys, xs = _rounded(a * i + b * j + t), _rounded(c * i + d * j + u)
+    return _gather(grid, a * i + b * j + t, c * i + d * j + u, fill)
+
+
+def _gather(
+    grid: _Grid, ys: NDArray[np.float64], xs: NDArray[np.float64], fill: int
+) -> NDArray[np.uint8]:
+    """Return the pixels at places of the grid, bilinear; ``fill`` off the slide."""
+    out = np.full((*ys.shape, 3), fill, np.uint8)
+    ys, xs = _rounded(ys), _rounded(xs)
     inside = (ys >= 0) & (ys < grid.extent[0]) & (xs >= 0) & (xs < grid.extent[1])
     if not inside.any():
         return out

@@ -132,6 +132,12 @@ def tissue_of_image(image: NDArray[np.uint8]) -> NDArray[np.bool_]:
     return np.asarray(is_object[labels], bool)
 
 
+def background_of(image: NDArray[np.uint8]) -> tuple[float, float, float]:
+    """Return the colour (R, G, B) of the glass of an image (H, W, 3), 0–255."""
+    smooth = ndimage.uniform_filter(image.astype(np.float32), (3, 3, 1))
+    return _background(smooth.sum(-1), smooth.max(-1), smooth.min(-1), image)
+
+
 def _background(
     brightness: NDArray[np.float32],
     brightest: NDArray[np.float32],

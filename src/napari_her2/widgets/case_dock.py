@@ -59,7 +59,7 @@ class CaseDock(Panel):
         is_pair = pair is not None and pair.he is not None and pair.ihc is not None
         self.registration.setVisible(is_pair)
         if pair is not None:
-            source = pair.transform_source
+            source = pair.registration.method
             self.registration.setText(
                 _REGISTRATION.get(source, f"Registration: {source}")
             )

@@ -1,0 +1,173 @@
+"""How well two sections lie on each other, said in µm and as a light."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any, Final
+
+from napari_her2.core.geometry import Affine
+from napari_her2.core.transform import Transform
+
+
+class Light(StrEnum):
+    """What may be done with a registration."""
+
+    GREEN = "green"
+    AMBER = "amber"
+    RED = "red"
+
+
+@dataclass(frozen=True, slots=True)
+class ErrorLimits:
+    """Largest 90th percentile of the error for green and for amber, in µm."""
+
+    green_um: float = 25.0
+    red_um: float = 100.0
+
+
+@dataclass(frozen=True, slots=True)
+class RegistrationError:
+    """What places that were never used for fitting say of a registration.
+
+    Parameters
+    ----------
+    median_um, p90_um
+        Distance between where the map says a place lies and where it was found,
+        NaN where no place was.
+    n_found, n_looked
+        Places recognised, and looked for.
+    n_chance
+        How many would be recognised by chance, on average.
+    """
+
+    median_um: float
+    p90_um: float
+    n_found: int
+    n_looked: int
+    n_chance: float = 0.0
+
+    @property
+    def is_evident(self) -> bool:
+        """Whether clearly more places were recognised than chance would."""
+        spread = 3 * max(self.n_chance, 1.0) ** 0.5
+        return bool(self.n_found >= self.n_chance + spread)
+
+    def light(self, limits: ErrorLimits) -> Light:
+        """Return what may be done: red is off limits, amber with care."""
+        if not self.is_evident or not self.p90_um <= limits.red_um:
+            return Light.RED
+        return Light.GREEN if self.p90_um <= limits.green_um else Light.AMBER
+
+    def sentence(self, *, known: bool = True) -> str:
+        """Return what was found, in words.
+
+        Parameters
+        ----------
+        known
+            Whether µm are µm; else they are pixels of the H&E slide.
+        """
+        if not self.is_evident:
+            return (
+                f"the sections agree at {self.n_found} of {self.n_looked} places, "
+                f"{self.n_chance:.0f} would by chance"
+            )
+        unit = "µm" if known else "px"
+        return (
+            f"error {self.median_um:.3g} {unit} (median), {self.p90_um:.3g} {unit} "
+            f"(90th percentile) at {self.n_found} places"
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Registration:
+    """One version of how an IHC section lies on its H&E section.
+
+    Parameters
+    ----------
+    transform
+        From ``"he"`` to ``"ihc"``.
+    error
+        None where nothing was checked, as for the identity.
+    method
+        How it came about, in words: what is shown and journaled.
+    """
+
+    transform: Transform
+    error: RegistrationError | None
+    method: str
+
+    @classmethod
+    def of_affine(cls, affine: Affine, method: str) -> Registration:
+        """Return an affine map that nobody checked."""
+        steps = () if affine.is_identity else (affine,)
+        return cls(Transform("he", "ihc", steps), None, method)
+
+    def to_json(self) -> dict[str, Any]:
+        """Return plain values for JSON; see :meth:`from_json`."""
+        error = self.error
+        return {
+            "transform": self.transform.to_json(),
+            "method": self.method,
+            "error": None
+            if error is None
+            else {
+                "median_um": _or_none(error.median_um),
+                "p90_um": _or_none(error.p90_um),
+                "n_found": error.n_found,
+                "n_looked": error.n_looked,
+                "n_chance": round(error.n_chance, 3),
+            },
+        }
+
+    @classmethod
+    def from_json(cls, fields: Mapping[str, Any]) -> Registration:
+        """Build from plain values; further fields are left alone.
+
+        Raises
+        ------
+        ValueError
+            If a field is missing or its value makes no registration.
+        """
+        match fields:
+            case {"transform": dict(transform), "method": str(method), "error": error}:
+                return cls(Transform.from_json(transform), _error(error), method)
+        raise ValueError("it lacks a transform, a method or an error")
+
+
+NOT_REGISTERED: Final = Registration.of_affine(Affine(), "identity")
+"""The slides as they were scanned, one corner on the other."""
+
+
+def _error(fields: Any) -> RegistrationError | None:
+    match fields:
+        case None:
+            return None
+        case {
+            "median_um": median,
+            "p90_um": p90,
+            "n_found": int(n_found),
+            "n_looked": int(n_looked),
+            "n_chance": chance,
+        } if all(value is None or is_number(value) for value in (median, p90)):
+            if is_number(chance) and 0 <= n_found <= n_looked:
+                return RegistrationError(
+                    math.nan if median is None else float(median),
+                    math.nan if p90 is None else float(p90),
+                    n_found,
+                    n_looked,
+                    float(chance),
+                )
+    raise ValueError("its error is no error of a registration")
+
+
+def is_number(value: Any) -> bool:
+    """Whether a value of JSON is a finite number."""
+    is_real = isinstance(value, int | float) and not isinstance(value, bool)
+    return is_real and math.isfinite(value)
+
+
+def _or_none(value: float) -> float | None:
+    return round(value, 3) if math.isfinite(value) else None

@@ -1,0 +1,130 @@
+"""A warp cannot certify itself: places kept out of fitting say how far it is off.
+
+A quarter of the section, square by square, is masked out of every fit. Afterwards
+patches in those squares are looked for on the other section. How many patches are
+recognised by chance is counted too, by looking for each in the place of another.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import ndimage
+
+from napari_her2.core.registration import RegistrationError
+from napari_her2.core.transform import Transform
+from napari_her2.slides.registration.matching import (
+    Mapped,
+    Matches,
+    lay_on,
+    match_patches,
+)
+from napari_her2.slides.registration.section import Section
+
+PATCH_PX: Final = 64
+_SQUARE_PX: Final = 96
+_STEP_PX: Final = 16
+_LEAST_TISSUE: Final = 0.15
+_CHANCE: Final = 0.05
+_RARER: Final = 3
+"""Chance is measured on every third patch."""
+CHECK_REACH_PX: Final = 24
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Split:
+    """Which pixels of the fixed section are fitted, and which check.
+
+    ``fitted`` (h, w); ``fit_px`` and ``check_px`` (n, 2) centres of patches.
+    """
+
+    fitted: NDArray[np.bool_]
+    fit_px: NDArray[np.intp]
+    check_px: NDArray[np.intp]
+
+
+def split(section: Section) -> Split:
+    """Set a quarter of a section aside for checking, and lay patches on both parts."""
+    height, width = section.shape
+    square = min(_SQUARE_PX, max(PATCH_PX, max(section.shape) // 4))
+    rows, columns = np.arange(height) // square, np.arange(width) // square
+    fitted = (rows[:, None] % 2 == 0) | (columns % 2 == 0)
+    ys, xs = (np.arange(PATCH_PX // 2, side, _STEP_PX) for side in section.shape)
+    centres = np.stack(np.meshgrid(ys, xs, indexing="ij"), -1).reshape(-1, 2)
+    near = ndimage.uniform_filter(section.tissue.astype(np.float32), PATCH_PX)
+    centres = centres[near[tuple(centres.T)] > _LEAST_TISSUE]
+    # a square at the edge of the section goes on beyond it
+    within = [np.pad(side, PATCH_PX, mode="edge") for side in (fitted, ~fitted)]
+    whole = [
+        ndimage.minimum_filter(side, PATCH_PX)[tuple(centres.T + PATCH_PX)]
+        for side in within
+    ]
+    return Split(fitted, centres[whole[0]], centres[whole[1]])
+
+
+def look(
+    fixed: Section,
+    moving: Section,
+    transform: Transform,
+    centres_px: NDArray[np.intp],
+    *,
+    reach_px: int,
+) -> tuple[Matches, float]:
+    """Look for patches, and say how many of those found chance would find.
+
+    Returns
+    -------
+    Matches
+        Those that are found better than all but one in twenty are by chance.
+    float
+        How many of them are expected by chance.
+    """
+    mapped = lay_on(moving, fixed, transform)
+    true, false = (
+        _all(fixed, mapped, some_px, reach_px, elsewhere)
+        for some_px, elsewhere in ((centres_px, False), (centres_px[::_RARER], True))
+    )
+    by_chance = false.found.peaks
+    limit = float(np.quantile(by_chance, 1 - _CHANCE)) if len(by_chance) else 0.0
+    found = true.found
+    n_chance = _CHANCE * len(by_chance) * _RARER
+    return found.where(found.peaks > limit), n_chance
+
+
+def _all(
+    fixed: Section,
+    mapped: Mapped,
+    centres_px: NDArray[np.intp],
+    reach_px: int,
+    elsewhere: bool,
+) -> Matches:
+    return match_patches(
+        fixed,
+        mapped,
+        centres_px,
+        patch_px=PATCH_PX,
+        reach_px=reach_px,
+        look_elsewhere=elsewhere,
+    )
+
+
+def measure_error(
+    fixed: Section, moving: Section, transform: Transform, parts: Split
+) -> RegistrationError:
+    """Measure how far a transform is off in the places set aside."""
+    found, n_chance = look(
+        fixed, moving, transform, parts.check_px, reach_px=CHECK_REACH_PX
+    )
+    return error_of(found, len(parts.check_px), n_chance)
+
+
+def error_of(found: Matches, n_looked: int, n_chance: float) -> RegistrationError:
+    """Sum up what was found in the places set aside."""
+    away_um = np.linalg.norm(found.shifts_um, axis=1)
+    median_um, p90_um = (
+        np.quantile(away_um, [0.5, 0.9]).tolist() if len(found) else (np.nan, np.nan)
+    )
+    return RegistrationError(median_um, p90_um, len(found), n_looked, n_chance)

@@ -1,0 +1,218 @@
+"""Register an IHC section on its H&E section, from any orientation.
+
+Every orientation is tried, the best are refined (similarity, then affine), matches
+of patches choose among them and bend the result; the bent one is kept only where
+the places set aside say that it lies better.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from napari_her2.core.geometry import Affine
+from napari_her2.core.registration import Registration
+from napari_her2.core.transform import Step, Transform, Warp
+from napari_her2.slides.registration.alignment import align
+from napari_her2.slides.registration.check import (
+    CHECK_REACH_PX,
+    Split,
+    error_of,
+    look,
+    measure_error,
+    split,
+)
+from napari_her2.slides.registration.files import RegistrationFile
+from napari_her2.slides.registration.matching import Matches
+from napari_her2.slides.registration.section import Section, read_section, shrink
+from napari_her2.slides.registration.smooth import fit_warp
+from napari_her2.slides.registration.start import (
+    KNOWN_SCALES,
+    UNKNOWN_SCALES,
+    find_starts,
+)
+from napari_her2.slides.slide import Slide
+
+_COARSE_PX: Final = 256
+_STARTS: Final = 6
+_FINALISTS: Final = 3
+_NEARLY_AS_GOOD: Final = 0.1
+_ALIKE: Final = 0.03
+"""Share of the section's side by which corners of the same solution may differ."""
+_REACHES_PX: Final = (32, 16)
+_KNOT_PX: Final = 64
+_LEAST_MATCHES: Final = 12
+_GAIN: Final = 0.95
+"""A bend must bring the median error of places set aside below this share."""
+
+
+@dataclass(frozen=True, slots=True)
+class RegistrationStep:
+    """How far a registration has come: a share in [0, 1] and what is done now."""
+
+    share: float
+    doing: str
+
+
+def register_slides(
+    he: Slide, ihc: Slide
+) -> Iterator[RegistrationStep | RegistrationFile]:
+    """Register two slides; the last value is the registration with its scales.
+
+    Where the scale of a slide is not known a stand-in is used, which makes slides
+    of about the same pixels or, where those are far apart, of the same size.
+
+    Raises
+    ------
+    SlideError
+        If a slide cannot be read or has too little tissue.
+    """
+    yield RegistrationStep(0.0, "reading the slides")
+    scale_known = he.mpp is not None and ihc.mpp is not None
+    he_mpp, ihc_mpp = stand_in_scales(he, ihc)
+    fixed, moving = read_section(he, he_mpp), read_section(ihc, ihc_mpp)
+    for step in register_sections(fixed, moving, scale_known=scale_known):
+        if isinstance(step, Registration):
+            yield RegistrationFile(step, he_mpp, ihc_mpp, scale_known)
+        else:
+            yield step
+
+
+def stand_in_scales(he: Slide, ihc: Slide) -> tuple[float, float]:
+    """Return µm/px of both slides, made up where a slide does not know its own."""
+    if he.mpp is not None and ihc.mpp is not None:
+        return he.mpp, ihc.mpp
+    he_mpp = he.mpp or 1.0
+    ratio = max(he.shape) / max(ihc.shape)
+    if ihc.mpp is not None:
+        return (he.mpp or ihc.mpp / (1.0 if 0.5 <= ratio <= 2 else ratio)), ihc.mpp
+    return he_mpp, he_mpp * (1.0 if 0.5 <= ratio <= 2 else ratio)
+
+
+def register_sections(
+    fixed: Section, moving: Section, *, scale_known: bool
+) -> Iterator[RegistrationStep | Registration]:
+    """Register two sections; the last value is the :class:`Registration`.
+
+    Parameters
+    ----------
+    fixed, moving
+        H&E and IHC.
+    scale_known
+        Whether µm are µm; else sizes from half to double are tried.
+    """
+    yield RegistrationStep(0.0, "trying every orientation")
+    parts = split(fixed)
+    scales = KNOWN_SCALES if scale_known else UNKNOWN_SCALES
+    starts = find_starts(fixed, moving, scales=scales, count=_STARTS)
+    yield RegistrationStep(0.4, "aligning")
+    candidates = [start.affine_um for start in starts]
+    if scale_known:
+        candidates.append(Affine())
+    small = fixed.shrunk(_COARSE_PX)
+    small_moving = moving.shrunk(_COARSE_PX)
+    factor = small.um_per_px / fixed.um_per_px
+    fitted = shrink(parts.fitted.astype(np.float32), factor) > 0.5
+    coarse = [
+        align(small, small_moving, one, motion="similarity", fitted=fitted, levels=(1,))
+        for one in candidates
+    ]
+    finalists: list[tuple[float, Matches, Transform]] = []
+    for aligned in _unlike(coarse, fixed.size_um):
+        yield RegistrationStep(0.5 + 0.1 * len(finalists), "aligning")
+        fine, _ = align(fixed, moving, aligned, motion="affine", fitted=parts.fitted)
+        transform = _he_to_ihc(fine)
+        finalists.append((*_looked(fixed, moving, transform, parts), transform))
+    matches, affine = _best(finalists)
+    yield RegistrationStep(0.8, "bending")
+    checks, n_chance = look(
+        fixed, moving, affine, parts.check_px, reach_px=CHECK_REACH_PX
+    )
+    warp = _bend(fixed, moving, affine, matches, parts)
+    if warp is not None and _helps(warp, checks):
+        bent = _he_to_ihc(warp, *affine.steps)
+        error = measure_error(fixed, moving, bent, parts)
+        yield Registration(bent, error, "automatic, affine and smooth")
+    else:
+        error = error_of(checks, len(parts.check_px), n_chance)
+        yield Registration(affine, error, "automatic, affine")
+
+
+def _unlike(
+    found: list[tuple[Affine, float]], size_um: NDArray[np.float64]
+) -> list[Affine]:
+    """Return the best of several maps, and others nearly as good that differ."""
+    corners = np.array([[0, 0], [0, 1], [1, 0], [1, 1]]) * size_um
+    least = max(score for _, score in found) - _NEARLY_AS_GOOD
+    chosen: list[Affine] = []
+    for affine, score in sorted(found, key=lambda one: -one[1]):
+        apart_um = [
+            np.abs(affine.apply(corners) - other.apply(corners)).max()
+            for other in chosen
+        ]
+        if score >= least and min(apart_um, default=np.inf) > _ALIKE * max(size_um):
+            chosen.append(affine)
+    return chosen[:_FINALISTS]
+
+
+def _he_to_ihc(*steps: Step) -> Transform:
+    return Transform("he", "ihc", steps)
+
+
+def _looked(
+    fixed: Section, moving: Section, transform: Transform, parts: Split
+) -> tuple[float, Matches]:
+    """Return by how many more than chance patches are found, and the matches."""
+    matches, n_chance = look(
+        fixed, moving, transform, parts.fit_px, reach_px=_REACHES_PX[0]
+    )
+    return len(matches) - n_chance, matches
+
+
+def _best(
+    finalists: list[tuple[float, Matches, Transform]],
+) -> tuple[Matches, Transform]:
+    _, matches, transform = max(finalists, key=lambda one: one[0])
+    return matches, transform
+
+
+def _bend(
+    fixed: Section,
+    moving: Section,
+    affine: Transform,
+    matches: Matches,
+    parts: Split,
+) -> Warp | None:
+    """Return a smooth shift, to go before the affine map, that follows matches."""
+    warp: Warp | None = None
+    for reach_px in (*_REACHES_PX[1:], None):
+        if len(matches) < _LEAST_MATCHES:
+            return warp
+        warp = fit_warp(
+            matches,
+            fixed.size_um,
+            spacing_um=_KNOT_PX * fixed.um_per_px,
+            um_per_px=fixed.um_per_px,
+        )
+        if warp is None or reach_px is None:
+            return warp
+        bent = _he_to_ihc(warp, *affine.steps)
+        again, _ = look(fixed, moving, bent, parts.fit_px, reach_px=reach_px)
+        there = again.centres_um + again.shifts_um
+        whole = warp.apply(there) - again.centres_um
+        matches = replace(again, shifts_um=np.asarray(whole))
+    return warp
+
+
+def _helps(warp: Warp, checks: Matches) -> bool:
+    """Whether places that were set aside lie better after the shift."""
+    if not len(checks):
+        return False
+    before_um = np.linalg.norm(checks.shifts_um, axis=1)
+    rest = checks.shifts_um - warp.shift_um(checks.centres_um)
+    after_um = np.linalg.norm(rest, axis=1)
+    return bool(np.median(after_um) < _GAIN * np.median(before_um))
