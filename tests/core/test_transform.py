@@ -149,9 +149,11 @@ def test_the_nearest_affine_map_differs_by_no_more_than_the_bend():
         (4, 20, 30, 2, Light.GREEN),
         (4, 26, 30, 2, Light.AMBER),
         (4, 101, 30, 2, Light.RED),
-        (4, 20, 6, 3, Light.RED),
+        (4, 20, 13, 4, Light.RED),
         (float("nan"), float("nan"), 0, 0, Light.RED),
-        (4, 20, 3, 0, Light.GREEN),
+        (4, 20, 5, 0, Light.RED),
+        (4, 20, 3, None, Light.GREEN),
+        (float("nan"), float("nan"), 30, None, Light.RED),
     ],
 )
 def test_lights(median, p90, found, chance, light):

@@ -7,11 +7,12 @@ from dataclasses import fields
 from datetime import UTC, datetime
 from typing import get_args
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from napari_her2.core.geometry import BoxPx
+from napari_her2.core.geometry import Affine, BoxPx
 from napari_her2.core.records import (
     Arm,
     Evidence,
@@ -21,7 +22,9 @@ from napari_her2.core.records import (
     Suggestion,
 )
 from napari_her2.core.region import Region
+from napari_her2.core.registration import Registration, RegistrationError
 from napari_her2.core.score import NotAssessable, Score
+from napari_her2.core.transform import Transform, Warp
 from napari_her2.review import events as ev
 from napari_her2.review.codec import (
     KINDS,
@@ -54,7 +57,38 @@ suggestions = st.builds(
     gate=st.none() | st.builds(GateVerdict, st.booleans(), *[numbers] * 5, words),
     forced=st.booleans(),
 )  # fmt: skip
+thousandths = st.integers(0, 10**6).map(lambda number: number / 1000)
+affines = st.builds(
+    lambda a, b, c, y, x: Affine(((1 + a, b, y), (c, 1 - a, x))),
+    *[st.floats(-0.3, 0.3)] * 3,
+    *[numbers] * 2,
+)
+knots = st.lists(st.integers(-9000, 9000), min_size=32, max_size=32)
+warps = st.builds(
+    lambda values: Warp((0.0, -50.0), 100.0, np.reshape(values, (4, 4, 2)) / 1000),
+    knots,
+)
+registrations = st.builds(
+    Registration,
+    st.builds(
+        Transform,
+        st.just("he"),
+        st.just("ihc"),
+        st.lists(affines | warps, max_size=2).map(tuple),
+    ),
+    st.none()
+    | st.builds(
+        RegistrationError,
+        thousandths,
+        thousandths,
+        st.integers(0, 9),
+        st.integers(9, 99),
+        st.none() | thousandths,
+    ),
+    words,
+)
 contents = {
+    "registration": registrations,
     "key": st.builds(ev.RegionKey, names, pairs, st.just("r1")),
     "utc": st.datetimes(timezones=st.just(UTC)),
     "reader": st.builds(Reader, names),

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
+from napari_her2.app.pairing import why_not_both
 from napari_her2.core.geometry import BoxPx
 from napari_her2.core.region import Region
 from napari_her2.core.score import Stain
@@ -61,7 +62,8 @@ class RunSituation:
 
     ``view_px`` is the visible box and ``slide_px`` the whole reference slide,
     both in its level-0 pixels; None when there is none. ``refusals`` say why slides
-    cannot be assessed; a forced run has none.
+    cannot be assessed; a forced run has none. ``apart`` says why the two stains must
+    not be read together.
     """
 
     slide_px: BoxPx | None
@@ -71,6 +73,7 @@ class RunSituation:
     view_px: BoxPx | None
     drawn: tuple[Region, ...]
     refusals: tuple[str, ...] = ()
+    apart: str | None = None
 
 
 def situation_of(
@@ -91,7 +94,18 @@ def situation_of(
         view_px=state.view_px,
         drawn=state.regions,
         refusals=() if state.forced else state.refusals,
+        apart=_apart(state),
     )
+
+
+def _apart(state: SessionState) -> str | None:
+    """Return why the model must not read both slides together."""
+    pair, bundle = state.pair, state.bundle
+    if pair is None or pair.he is None or pair.ihc is None or bundle is None:
+        return None
+    if len(bundle.card.inputs) < 2:
+        return None
+    return why_not_both(pair.registration, state.error_limits)
 
 
 def unknown_scales(pair: SlidePair) -> tuple[Stain, ...]:
@@ -111,6 +125,8 @@ def plan_run(target: RunTarget, now: RunSituation) -> RunPlan:
     if now.bundle_problem:
         reasons.append(now.bundle_problem)
     reasons.extend(now.refusals)
+    if now.apart:
+        reasons.append(now.apart)
     if now.is_running:
         reasons.append("A run is under way. Cancel it or wait for it.")
     regions = _regions_of(target, now)

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 
 from napari_her2.app.first_look import SlidesRefused
 from napari_her2.app.model_on_case import ModelOnCase
+from napari_her2.app.pairing import Pairing
 from napari_her2.app.reading import Reading
 from napari_her2.app.run_plan import RunPlan, RunTarget, plan_run, situation_of
 from napari_her2.app.state import SessionState
@@ -31,13 +32,14 @@ from napari_her2.core.progress import (
 from napari_her2.core.records import UNFAMILIAR, Suggestion
 from napari_her2.core.region import Region
 from napari_her2.core.score import Stain
+from napari_her2.review.events import RegionKey
 from napari_her2.slides.case import (
     Case,
     case_of_files,
     case_of_folder,
     read_case,
 )
-from napari_her2.slides.pair import open_pair
+from napari_her2.slides.pair import SlidePair, open_pair
 
 if TYPE_CHECKING:
     from napari_her2.inference.store import ResultStore
@@ -60,15 +62,19 @@ class Session:
         Evented; change it through the commands.
     reading : Reading
         First reads, decisions and exports of the open case.
+    pairing : Pairing
+        How its slides lie on each other.
     """
 
     def __init__(self, journal: Journal, *, cache_dir: Path | None = None) -> None:
         self.state = SessionState()
         self.reading = Reading(self.state, journal)
+        self.pairing = Pairing(self.state, journal)
         self._model = ModelOnCase(self.state, cache_dir)
         self._run_regions: dict[str, Region] = {}
         self._run_target = RunTarget.VIEW
         self._run_began_s = 0.0
+        self.state.events.pair.connect(self._on_pair_changed)
         self.state.events.reader_name.connect(self._on_reader_changed)
         self.state.events.first_read_required.connect(self._on_reader_changed)
 
@@ -113,6 +119,7 @@ class Session:
         self.state.run = RunStatus()
         self.state.unfamiliar = self.state.forced = False
         self.state.stain_doubts = ()
+        self.pairing.forget()
         if pair is not None:
             pair.close()
 
@@ -264,7 +271,8 @@ class Session:
         )
         self.state.notice = None
         self.state.case = case
-        self.state.pair = pair
+        key = RegionKey(case.case_id, slides)
+        self.state.pair = self.pairing.restore(key, pair)
         self.reading.open(case.case_id, slides)
         self._model.take_up()
 
@@ -286,6 +294,14 @@ class Session:
         region = self._run_regions.get(suggestion.region_id)
         if region is not None:
             self.reading.suggest(region, suggestion)
+
+    def _on_pair_changed(self, now: SlidePair | None, before: SlidePair | None) -> None:
+        """Read through the new registration of the same slides."""
+        if now is None or before is None or now.slides != before.slides:
+            return
+        if now.he_to_ihc != before.he_to_ihc:
+            self._model.forget()
+            self._model.take_up()
 
     def _on_reader_changed(self) -> None:
         self.reading.refresh()

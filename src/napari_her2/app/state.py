@@ -7,10 +7,12 @@ from typing import TYPE_CHECKING, ClassVar
 
 from psygnal import SignalGroupDescriptor
 
+from napari_her2.app.pairing import Landmark, PairingWork, Version
 from napari_her2.app.status import Notice, RunStatus
 from napari_her2.core.geometry import BoxPx
 from napari_her2.core.records import Reader, Suggestion
 from napari_her2.core.region import Region
+from napari_her2.core.registration import ErrorLimits
 from napari_her2.review.record import ReviewRecord
 
 if TYPE_CHECKING:
@@ -47,7 +49,8 @@ class SessionState:
     the model does not know this tissue or stain, ``forced`` while the reader has it
     run nevertheless. ``refusals`` are sentences about slides that cannot be
     assessed, known before a run; ``stain_doubts`` about slides that do not look like
-    the stain they were given as.
+    the stain they were given as. ``versions`` are the registrations of the pair, the
+    last one holds; ``landmarks`` are the reader's, not yet used.
     """
 
     events: ClassVar[SignalGroupDescriptor] = SignalGroupDescriptor()
@@ -67,6 +70,10 @@ class SessionState:
     forced: bool = False
     refusals: tuple[str, ...] = ()
     stain_doubts: tuple[str, ...] = ()
+    versions: tuple[Version, ...] = ()
+    landmarks: tuple[Landmark, ...] = ()
+    pairing_work: PairingWork = field(default_factory=PairingWork)
+    error_limits: ErrorLimits = field(default_factory=ErrorLimits)
 
     @property
     def reader(self) -> Reader | None:

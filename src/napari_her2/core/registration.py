@@ -36,23 +36,27 @@ class RegistrationError:
     ----------
     median_um, p90_um
         Distance between where the map says a place lies and where it was found,
-        NaN where no place was.
+        NaN where too few were, or so far off that chance may have found them.
     n_found, n_looked
-        Places recognised, and looked for.
+        Places recognised, and looked for; places overlap.
     n_chance
-        How many would be recognised by chance, on average.
+        How many would be recognised by chance; None where a person recognised them.
     """
 
     median_um: float
     p90_um: float
     n_found: int
     n_looked: int
-    n_chance: float = 0.0
+    n_chance: float | None = None
 
     @property
     def is_evident(self) -> bool:
         """Whether clearly more places were recognised than chance would."""
-        spread = 3 * max(self.n_chance, 1.0) ** 0.5
+        if math.isnan(self.p90_um):
+            return False
+        if self.n_chance is None:
+            return True
+        spread = 6 * max(self.n_chance, 1.0) ** 0.5
         return bool(self.n_found >= self.n_chance + spread)
 
     def light(self, limits: ErrorLimits) -> Light:
@@ -71,8 +75,8 @@ class RegistrationError:
         """
         if not self.is_evident:
             return (
-                f"the sections agree at {self.n_found} of {self.n_looked} places, "
-                f"{self.n_chance:.0f} would by chance"
+                f"of {self.n_looked} places only {self.n_found} were recognised, and "
+                "no better than chance may"
             )
         unit = "µm" if known else "px"
         return (
@@ -118,7 +122,9 @@ class Registration:
                 "p90_um": _or_none(error.p90_um),
                 "n_found": error.n_found,
                 "n_looked": error.n_looked,
-                "n_chance": round(error.n_chance, 3),
+                "n_chance": None
+                if error.n_chance is None
+                else round(error.n_chance, 3),
             },
         }
 
@@ -151,14 +157,14 @@ def _error(fields: Any) -> RegistrationError | None:
             "n_found": int(n_found),
             "n_looked": int(n_looked),
             "n_chance": chance,
-        } if all(value is None or is_number(value) for value in (median, p90)):
-            if is_number(chance) and 0 <= n_found <= n_looked:
+        } if all(value is None or is_number(value) for value in (median, p90, chance)):
+            if 0 <= n_found <= n_looked:
                 return RegistrationError(
                     math.nan if median is None else float(median),
                     math.nan if p90 is None else float(p90),
                     n_found,
                     n_looked,
-                    float(chance),
+                    None if chance is None else float(chance),
                 )
     raise ValueError("its error is no error of a registration")
 

@@ -23,6 +23,7 @@ from napari_her2.core.records import (
     Suggestion,
 )
 from napari_her2.core.region import Region
+from napari_her2.core.registration import Registration
 from napari_her2.core.score import Score, call_from_text, call_to_text
 from napari_her2.review.events import (
     AnyEvent,
@@ -37,6 +38,8 @@ from napari_her2.review.events import (
     RegionDrawn,
     RegionKey,
     RegionRemoved,
+    Registered,
+    RegistrationSet,
     Reopened,
     Revealed,
     SuggestionMade,
@@ -54,6 +57,8 @@ KINDS: dict[str, type[AnyEvent]] = {
     "own read": OwnRead,
     "deferred": Deferred,
     "reopened": Reopened,
+    "registered": Registered,
+    "registration set": RegistrationSet,
     "exported": Exported,
 }
 _NAMES = {kind: name for name, kind in KINDS.items()}
@@ -245,6 +250,7 @@ _FIELDS: dict[str, _Field] = {
     "reader": _Field(_reader_to_json, Reader),
     "region": _Field(_region_to_json, _region_from_json),
     "suggestion": _Field(_suggestion_to_json, _suggestion_from_json),
+    "registration": _Field(Registration.to_json, Registration.from_json),
     "call": _Field(call_to_text, call_from_text),
     "code": _Field(str, ReasonCode),
     "note": _Field(_same, _text),

@@ -12,6 +12,7 @@ from enum import StrEnum
 
 from napari_her2.core.records import Reader, Suggestion
 from napari_her2.core.region import Region
+from napari_her2.core.registration import Registration
 from napari_her2.core.score import Call
 
 
@@ -117,6 +118,13 @@ class SuggestionMade(Event):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Registered(Event):
+    """The software found how the IHC lies on the H&E; a version of the case."""
+
+    registration: Registration
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class PersonsAct(Event):
     """Something a named person did."""
 
@@ -176,6 +184,13 @@ class Reopened(PersonsAct):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class RegistrationSet(PersonsAct):
+    """A reader set how the IHC lies: by landmarks, by hand, or an earlier version."""
+
+    registration: Registration
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Exported(Event):
     """Files were written from the journal as it stood at ``journal_head``."""
 
@@ -195,6 +210,8 @@ AnyEvent = (
     | OwnRead
     | Deferred
     | Reopened
+    | Registered
+    | RegistrationSet
     | Exported
 )
 """Every kind of event, for exhaustive matching."""

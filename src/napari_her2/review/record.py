@@ -27,6 +27,8 @@ from napari_her2.review.events import (
     RegionDrawn,
     RegionKey,
     RegionRemoved,
+    Registered,
+    RegistrationSet,
     Reopened,
     Revealed,
     SuggestionMade,
@@ -68,7 +70,11 @@ class ReviewRecord:
     @property
     def acts(self) -> tuple[PersonsAct, ...]:
         """What named readers did here; an outline is fixed once there is one."""
-        return tuple(event for event in self.history if isinstance(event, PersonsAct))
+        return tuple(
+            event
+            for event in self.history
+            if isinstance(event, PersonsAct) and not isinstance(event, RegistrationSet)
+        )
 
     @property
     def region(self) -> Region | None:
@@ -223,5 +229,6 @@ def _is_at_work(record: ReviewRecord) -> bool:
     """Whether there is something to decide, or somebody acted already."""
     if record.acts:
         return True
-    events = [e for e in record.history if not isinstance(e, CaseOpened | Exported)]
+    about_the_case = CaseOpened | Registered | RegistrationSet | Exported
+    events = [e for e in record.history if not isinstance(e, about_the_case)]
     return bool(events) and not isinstance(events[-1], RegionRemoved)

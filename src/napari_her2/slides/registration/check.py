@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
+from napari_her2.core.errors import UsageError
 from napari_her2.core.registration import RegistrationError
 from napari_her2.core.transform import Transform
 from napari_her2.slides.registration.matching import (
@@ -22,7 +23,8 @@ from napari_her2.slides.registration.matching import (
     lay_on,
     match_patches,
 )
-from napari_her2.slides.registration.section import Section
+from napari_her2.slides.registration.section import Section, read_section
+from napari_her2.slides.slide import Slide
 
 PATCH_PX: Final = 64
 _SQUARE_PX: Final = 96
@@ -32,6 +34,9 @@ _CHANCE: Final = 0.05
 _RARER: Final = 3
 """Chance is measured on every third patch."""
 CHECK_REACH_PX: Final = 24
+_NEAR: Final = 0.5
+_MOST: Final = 0.6
+"""By chance a fifth of the places would lie in the inner half of the reach."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -118,13 +123,39 @@ def measure_error(
     found, n_chance = look(
         fixed, moving, transform, parts.check_px, reach_px=CHECK_REACH_PX
     )
-    return error_of(found, len(parts.check_px), n_chance)
+    reach_um = CHECK_REACH_PX * fixed.um_per_px
+    return error_of(found, len(parts.check_px), n_chance, reach_um)
 
 
-def error_of(found: Matches, n_looked: int, n_chance: float) -> RegistrationError:
-    """Sum up what was found in the places set aside."""
+def measure_slides(he: Slide, ihc: Slide, transform: Transform) -> RegistrationError:
+    """Measure how far a transform between two slides of known scale is off.
+
+    Raises
+    ------
+    SlideError
+        If a slide cannot be read or has too little tissue.
+    UsageError
+        If the scale of a slide is not known.
+    """
+    if he.mpp is None or ihc.mpp is None:
+        raise UsageError("The scale of a slide is unknown.", "Enter its µm per pixel.")
+    fixed, moving = read_section(he, he.mpp), read_section(ihc, ihc.mpp)
+    return measure_error(fixed, moving, transform, split(fixed))
+
+
+def error_of(
+    found: Matches, n_looked: int, n_chance: float, reach_um: float
+) -> RegistrationError:
+    """Sum up what was found in the places set aside.
+
+    Parameters
+    ----------
+    reach_um
+        How far places were looked for. Where most lie in the outer half of that,
+        they lie anywhere, and the error cannot be told.
+    """
     away_um = np.linalg.norm(found.shifts_um, axis=1)
-    median_um, p90_um = (
-        np.quantile(away_um, [0.5, 0.9]).tolist() if len(found) else (np.nan, np.nan)
-    )
+    median_um = p90_um = float("nan")
+    if len(found) and np.mean(away_um < _NEAR * reach_um) >= _MOST:
+        median_um, p90_um = np.quantile(away_um, [0.5, 0.9]).tolist()
     return RegistrationError(median_um, p90_um, len(found), n_looked, n_chance)

@@ -138,7 +138,8 @@ def register_sections(
         error = measure_error(fixed, moving, bent, parts)
         yield Registration(bent, error, "automatic, affine and smooth")
     else:
-        error = error_of(checks, len(parts.check_px), n_chance)
+        reach_um = CHECK_REACH_PX * fixed.um_per_px
+        error = error_of(checks, len(parts.check_px), n_chance, reach_um)
         yield Registration(affine, error, "automatic, affine")
 
 
