@@ -161,6 +161,13 @@ def test_lights(median, p90, found, chance, light):
     assert error.light(ErrorLimits()) is light
 
 
+def test_too_little_tissue_is_never_green_nor_red():
+    for p90 in (1.0, 500.0, float("nan")):
+        error = RegistrationError(p90, p90, 5, 6, 0.1)
+        assert error.light(ErrorLimits()) is Light.AMBER
+        assert "too little tissue" in error.sentence()
+
+
 def test_a_registration_survives_json():
     error = RegistrationError(4.5, 20.25, 30, 100, 2.5)
     for made in (

@@ -1,10 +1,13 @@
 from dataclasses import replace
 
+import numpy as np
 import pytest
 from qtpy.QtWidgets import QComboBox, QLabel, QPushButton, QTreeWidget, QWidget
 
+from napari_her2.app.pairing import Checked, Landmark, PairingWork
 from napari_her2.app.run_plan import RunTarget
 from napari_her2.core.records import RESEARCH_USE, Arm, GateVerdict, Provenance
+from napari_her2.core.registration import RegistrationError
 from napari_her2.core.score import NotAssessable, Score
 from napari_her2.review.events import ReasonCode
 from napari_her2.viewer.roles import Role, find
@@ -24,6 +27,14 @@ from napari_her2.widgets.result_card import (
     READ_GIVEN,
 )
 from napari_her2.widgets.review_dock import ReviewDock
+
+GOOD = RegistrationError(2.0, 6.0, 90, 100, 3.0)
+BAD = RegistrationError(80.0, 140.0, 90, 100, 3.0)
+
+
+def set_error(desk, error):
+    registration = desk.session.state.pair.registration
+    desk.session.pairing.absorb(Checked(replace(registration, error=error)))
 
 
 @pytest.fixture
@@ -57,7 +68,7 @@ def test_the_case_dock_says_what_is_open(dock, open_desk):
     shown = texts(dock(CaseDock, open_desk))
     assert open_desk.session.state.case.case_id in shown
     assert "600 × 480 px   0.5 µm/px" in shown
-    assert "Registration: from the manifest" in shown
+    assert "Registration of the manifest" in shown
 
 
 def test_an_error_is_a_notice_with_its_next_step_and_can_be_put_away(dock, open_desk):
@@ -419,3 +430,72 @@ def test_a_doubt_about_a_stain_stands_in_the_case_dock(dock, open_desk):
 def choose(box: QComboBox, value: object) -> None:
     index = next(i for i in range(box.count()) if box.itemData(i) == value)
     box.setCurrentIndex(index)
+
+
+def test_the_pairing_is_told_in_words_and_a_light(dock, open_desk):
+    case = dock(CaseDock, open_desk)
+    panel = case.pairing
+    assert "is not checked" in panel.state.text()
+    set_error(open_desk, GOOD)
+    assert "H&E and IHC lie on each other" in panel.state.text()
+    assert panel.error.text() == (
+        "Error 2 µm (median), 6 µm (90th percentile) at 90 places"
+    )
+    set_error(open_desk, BAD)
+    assert "do not lie on each other" in panel.state.text()
+
+
+def test_registering_shows_how_far_it_is(dock, open_desk):
+    case = dock(CaseDock, open_desk)
+    panel = case.pairing
+    assert panel.register.isEnabled()
+    open_desk.session.pairing.absorb(PairingWork("Registering: aligning", 0.4))
+    assert not panel.register.isEnabled()
+    assert (panel.bar.isVisible(), panel.bar.value()) == (True, 40)
+    assert panel.origin.text() == "Registering: aligning…"
+    open_desk.session.pairing.end()
+    assert not panel.bar.isVisible()
+
+
+def test_the_ihc_can_be_moved_and_moved_back(dock, open_desk):
+    case = dock(CaseDock, open_desk)
+    panel = case.pairing
+    assert not panel.earlier.isEnabled()
+    panel.by_hand.click()
+    state = open_desk.session.state
+    before = state.pair.registration
+    state.reader_name = "Dr A"
+    (right,) = [b for b in panel.hand.findChildren(QPushButton) if b.text() == "→"]
+    right.click()
+    assert state.pair.registration.method == "moved by hand"
+    moved = before.transform.apply([[50.0, 40.0]])
+    there = state.pair.he_to_ihc.apply([[50.0, 50.0]])
+    assert there == pytest.approx(moved)
+    panel.earlier.menu().aboutToShow.emit()
+    actions = panel.earlier.menu().actions()
+    assert [action.isEnabled() for action in actions] == [False, True]
+    actions[1].trigger()
+    assert state.pair.registration == before
+
+
+def test_landmarks_are_listed_with_their_error(dock, open_desk):
+    case = dock(CaseDock, open_desk)
+    panel = case.pairing
+    panel.by_hand.click()
+    marks = panel.hand.marks
+    assert not marks.fit.isEnabled()
+    there = open_desk.session.state.pair.he_to_ihc
+    for y, x in ((20.0, 30.0), (200.0, 50.0), (90.0, 220.0)):
+        off = np.add(there.apply((y, x)), (3.0, 4.0))
+        open_desk.session.pairing.add_landmark(Landmark((y, x), tuple(off)))
+    rows = [marks.tree.topLevelItem(row).text(1) for row in range(3)]
+    assert rows == ["5 µm"] * 3
+    assert marks.fit.isEnabled()
+    marks.add.click()
+    assert "on the H&E" in marks.hint.text()
+    marks.add.click()
+    assert not marks.hint.isVisible()
+    open_desk.session.state.reader_name = "Dr A"
+    marks.fit.click()
+    assert open_desk.session.state.pair.registration.method == "3 landmarks"
+    assert "H&E and IHC lie on each other" in panel.state.text()

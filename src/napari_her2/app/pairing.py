@@ -271,13 +271,9 @@ def light_of(registration: Registration, limits: ErrorLimits) -> Light | None:
 
 def why_not_both(registration: Registration, limits: ErrorLimits) -> str | None:
     """Return why the stains must not be read together, None if they may."""
-    error = registration.error
-    if error is None or error.light(limits) is not Light.RED:
+    if light_of(registration, limits) is not Light.RED:
         return None
-    why = error.sentence()
-    if error.is_evident:
-        why += f", more than {limits.red_um:g} µm"
-    return f"H&E and IHC do not lie on each other: {why}. Register them."
+    return "H&E and IHC do not lie on each other. Register them in the Case dock."
 
 
 def _register(pair: SlidePair, key: RegionKey) -> Iterator[Step]:

@@ -297,9 +297,9 @@ class Session:
 
     def _on_pair_changed(self, now: SlidePair | None, before: SlidePair | None) -> None:
         """Read through the new registration of the same slides."""
-        if now is None or before is None or now.slides != before.slides:
+        if now is None or not now.same_slides(before):
             return
-        if now.he_to_ihc != before.he_to_ihc:
+        if not now.same_slides(before, as_registered=True):
             self._model.forget()
             self._model.take_up()
 

@@ -11,6 +11,9 @@ from typing import Any, Final
 from napari_her2.core.geometry import Affine
 from napari_her2.core.transform import Transform
 
+LEAST_LOOKED: Final = 20
+"""Places to look for; with fewer nothing can be said of the error."""
+
 
 class Light(StrEnum):
     """What may be done with a registration."""
@@ -59,8 +62,15 @@ class RegistrationError:
         spread = 6 * max(self.n_chance, 1.0) ** 0.5
         return bool(self.n_found >= self.n_chance + spread)
 
+    @property
+    def is_told(self) -> bool:
+        """Whether there was enough tissue to look at."""
+        return self.n_chance is None or self.n_looked >= LEAST_LOOKED
+
     def light(self, limits: ErrorLimits) -> Light:
         """Return what may be done: red is off limits, amber with care."""
+        if not self.is_told:
+            return Light.AMBER
         if not self.is_evident or not self.p90_um <= limits.red_um:
             return Light.RED
         return Light.GREEN if self.p90_um <= limits.green_um else Light.AMBER
@@ -73,10 +83,12 @@ class RegistrationError:
         known
             Whether µm are µm; else they are pixels of the H&E slide.
         """
+        if not self.is_told:
+            return "too little tissue to check how the slides lie"
         if not self.is_evident:
             return (
-                f"of {self.n_looked} places only {self.n_found} were recognised, and "
-                "no better than chance may"
+                f"{self.n_found} of {self.n_looked} places were recognised, "
+                "scattered as by chance"
             )
         unit = "µm" if known else "px"
         return (

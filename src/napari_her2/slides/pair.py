@@ -48,6 +48,20 @@ class SlidePair:
         whole = BoxPx.of_shape(self.he.shape).to_um(self.he.mpp or 1.0)
         return self.he_to_ihc.nearest_affine(whole)
 
+    def same_slides(
+        self, other: SlidePair | None, *, as_registered: bool = False
+    ) -> bool:
+        """Whether another pair holds the same open slides.
+
+        Parameters
+        ----------
+        as_registered
+            Whether they must lie on each other in the same way, too.
+        """
+        if other is None or self.slides != other.slides:
+            return False
+        return not as_registered or self.he_to_ihc == other.he_to_ihc
+
     @property
     def slides(self) -> tuple[tuple[Stain, Slide], ...]:
         """The slides that are there, H&E first."""

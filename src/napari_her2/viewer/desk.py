@@ -12,12 +12,14 @@ from napari_her2.app.session import Session
 from napari_her2.models.bundle import shipped_bundle
 from napari_her2.review.journal import Journal
 from napari_her2.slides.case import MANIFEST_SUFFIX
+from napari_her2.viewer.landmark_tool import LandmarkTool
 from napari_her2.viewer.notices import noticed
 from napari_her2.viewer.preferences import (
     follow_preferences,
     read_preferences,
     remember_reader,
 )
+from napari_her2.viewer.registrar import Registrar
 from napari_her2.viewer.runner import Runner
 from napari_her2.viewer.screener import Screener
 from napari_her2.viewer.stage import Stage
@@ -42,6 +44,8 @@ class Desk:
         self.stage = Stage(viewer, session)
         self.runner = Runner(session)
         self.screener = Screener(session)
+        self.registrar = Registrar(session)
+        self.landmarks = LandmarkTool(viewer, session)
         # when the viewer goes; at the end of the program the system closes files
         finalize(viewer, session.close_case).atexit = False
 
@@ -72,6 +76,7 @@ class Desk:
     def close_case(self) -> None:
         """Close the slides; a run on them stops first."""
         self.runner.abandon()
+        self.registrar.cancel()
         self.session.close_case()
 
     def load_demo_bundle(self) -> None:
@@ -120,6 +125,7 @@ class Desk:
         preferences = read_preferences()
         self.session.state.reader_name = preferences.reader_name
         self.session.state.first_read_required = preferences.first_read_required
+        self.session.state.error_limits = preferences.error_limits
 
 
 def desk_of(viewer: Any) -> Desk:

@@ -8,13 +8,23 @@ from __future__ import annotations
 
 from typing import Any
 
+from napari_her2.core.registration import Light
 from napari_her2.core.score import Score
 
 SYNTHETIC = "#ff3fb4"
 ACCENT = "#3d9be9"
 REGION = "#12b886"
+LANDMARK = "#ffd43b"
 GLASS = "#ececef"
 """Canvas around a slide: light as the glass, so that the eye need not adapt."""
+
+LIGHT_COLORS: dict[Light | None, str] = {
+    Light.GREEN: "#2fb36d",
+    Light.AMBER: "#e8a33d",
+    Light.RED: "#e0523f",
+    None: "#8b929d",
+}
+"""Of a registration; the words beside it say the same."""
 
 SCORE_COLORS: dict[Score, str] = {
     Score.ZERO: "#4575b4",

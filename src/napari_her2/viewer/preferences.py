@@ -6,11 +6,13 @@ The fields are declared in ``napari.yaml``; napari draws the dialog and saves.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from napari.settings import get_plugin_settings
+
+from napari_her2.core.registration import ErrorLimits
 
 PLUGIN = "napari-her2"
 
@@ -27,11 +29,14 @@ class Preferences:
         Whether the reader's own call comes before the AI is revealed.
     cache_folder
         Where results are kept; None for the user's cache folder.
+    error_limits
+        Up to which error a registration is green, and from which on red.
     """
 
     reader_name: str = ""
     first_read_required: bool = True
     cache_folder: Path | None = None
+    error_limits: ErrorLimits = field(default_factory=ErrorLimits)
 
 
 def read_preferences() -> Preferences:
@@ -44,6 +49,9 @@ def read_preferences() -> Preferences:
         reader_name=str(settings.reading.reader_name),
         first_read_required=bool(settings.reading.first_read_required),
         cache_folder=Path(folder).expanduser() if folder else None,
+        error_limits=ErrorLimits(
+            float(settings.registration.green_um), float(settings.registration.red_um)
+        ),
     )
 
 
@@ -55,10 +63,11 @@ def remember_reader(name: str) -> None:
 
 
 def follow_preferences(callback: Callable[[], Any]) -> None:
-    """Call back when the reader changes a setting of reading."""
+    """Call back when the reader changes a setting that holds at once."""
     settings = _settings()
     if settings is not None:
         settings.reading.events.connect(callback)
+        settings.registration.events.connect(callback)
 
 
 def _settings() -> Any | None:

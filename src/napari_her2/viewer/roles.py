@@ -24,6 +24,7 @@ class Role(StrEnum):
     BRANCH_SHARE = "branch_share"
     SYNTHETIC_FRAME = "synthetic_frame"
     REGIONS = "regions"
+    LANDMARKS = "landmarks"
 
 
 SYNTHETIC = (Role.SYNTHETIC_IHC, Role.SYNTHETIC_HE)

@@ -18,6 +18,7 @@ from napari_her2.app.session import Session
 from napari_her2.app.status import Notice, RunPhase
 from napari_her2.core.errors import Her2Error
 from napari_her2.core.progress import Progress
+from napari_her2.slides.pair import SlidePair
 from napari_her2.viewer.notices import noticed
 
 RUN_NICENESS = 10
@@ -39,7 +40,7 @@ class Runner:
         self._worker: Any = None
         self._steps: Iterator[Step] | None = None
         self._abandoned = Event()
-        session.state.events.pair.connect(self.abandon)
+        session.state.events.pair.connect(self._on_pair)
         session.state.events.bundle.connect(self.abandon)
 
     @property
@@ -76,6 +77,15 @@ class Runner:
         """Stop because the slides or the model are gone; no error counts now."""
         self._abandoned.set()
         self.cancel()
+
+    def _on_pair(self, now: SlidePair | None, before: SlidePair | None) -> None:
+        if (
+            now is None
+            or before is None
+            or now.slides != before.slides
+            or now.he_to_ihc != before.he_to_ihc
+        ):
+            self.abandon()
 
     def _on_returned(self, error: Her2Error | None) -> None:
         if error is None:

@@ -11,14 +11,19 @@ from contextlib import contextmanager
 from typing import Any
 from weakref import ref
 
+import numpy as np
+from psygnal import Signal
+
 from napari_her2.app.session import Session
 from napari_her2.app.status import Notice
 from napari_her2.core.region import Region
+from napari_her2.core.score import Stain
+from napari_her2.slides.pair import SlidePair
 from napari_her2.viewer.later import later, soon
 from napari_her2.viewer.notices import noticed
 from napari_her2.viewer.overlay_stage import OverlayStage
 from napari_her2.viewer.palette import GLASS
-from napari_her2.viewer.placement import placement_of
+from napari_her2.viewer.placement import placement_of, slide_to_world
 from napari_her2.viewer.region_layer import (
     RegionLayer,
     new_region_id,
@@ -45,6 +50,9 @@ class Stage:
     session
         What the layers show.
     """
+
+    ihc_moved = Signal()
+    """The IHC layer lies elsewhere now."""
 
     def __init__(self, viewer: Any, session: Session) -> None:
         self._viewer = ref(viewer)
@@ -144,9 +152,14 @@ class Stage:
         if layer is not None:
             layer.visible = not layer.visible
 
-    def _on_pair(self) -> None:
+    def _on_pair(
+        self, now: SlidePair | None = None, before: SlidePair | None = None
+    ) -> None:
         viewer, state = self._viewer(), self._session.state
         if viewer is None:
+            return
+        if now is not None and now.same_slides(before):
+            self._move_ihc(viewer, now)
             return
         self._clear(viewer)
         if state.pair is None or state.case is None:
@@ -178,6 +191,15 @@ class Stage:
                 viewer.layers.move(viewer.layers.index(layer), len(viewer.layers))
             viewer.reset_view()
             self._select_slide(viewer)
+
+    def _move_ihc(self, viewer: Any, pair: SlidePair) -> None:
+        """Show the same slides as they are registered now."""
+        layer = find(viewer.layers, Role.IHC)
+        affine = slide_to_world(pair, Stain.IHC)
+        if layer is not None and not np.array_equal(layer.affine.affine_matrix, affine):
+            layer.affine = affine
+            self.ihc_moved.emit()
+        soon(self._overlay_timer)
 
     def _select_slide(self, viewer: Any) -> None:
         slide = find(viewer.layers, Role.HE) or find(viewer.layers, Role.IHC)

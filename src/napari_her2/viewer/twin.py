@@ -49,7 +49,7 @@ class Twin:
         if source is self._source:
             return
         self.model.layers.clear()
-        self._source = source
+        self._follow(source)
         camera = self.model.scene.camera
         before = camera.center, camera.zoom
         if source is not None:
@@ -67,6 +67,18 @@ class Twin:
         # napari fits the view to a first layer; this camera follows another one
         camera.center, camera.zoom = before
 
+    def _follow(self, source: Any) -> None:
+        """Listen to the layer that is mirrored now, and no longer to another."""
+        if self._source is not None:
+            self._source.events.affine.disconnect(self._on_affine)
+        self._source = source
+        if source is not None:
+            source.events.affine.connect(self._on_affine)
+
+    def _on_affine(self) -> None:
+        for layer in self.model.layers:
+            layer.affine = self._source.affine
+
     def refresh_pixels(self) -> None:
         """Show tiles that were computed since."""
         for layer in self.model.layers:
@@ -78,5 +90,5 @@ class Twin:
         if viewer is not None:
             viewer.layers.events.inserted.disconnect(self.refresh)
             viewer.layers.events.removed.disconnect(self.refresh)
-        self._source = None
+        self._follow(None)
         self.model.layers.clear()

@@ -10,15 +10,12 @@ from qtpy.QtWidgets import QFileDialog, QHBoxLayout
 from napari_her2.slides.case import MANIFEST_SUFFIX
 from napari_her2.viewer.desk import Desk
 from napari_her2.widgets.notice_line import NoticeLine
+from napari_her2.widgets.pairing_panel import PairingPanel
 from napari_her2.widgets.panel import Panel
 from napari_her2.widgets.slide_rows import SlideRows
 from napari_her2.widgets.style import button, label
 
-HEIGHT_PX = 160
-_REGISTRATION = {
-    "identity": "Registration: identity (not registered)",
-    "manifest": "Registration: from the manifest",
-}
+HEIGHT_PX = 240
 
 
 class CaseDock(Panel):
@@ -37,7 +34,6 @@ class CaseDock(Panel):
         for widget in (self.open_case, self.open_slides, self.close_case):
             buttons.addWidget(widget)
         self.name = label(look="strong")
-        self.registration = label(look="muted", wrap=True)
         self.stains = label(look="caution", wrap=True)
         self.notice = NoticeLine(desk)
         self.column.addLayout(buttons)
@@ -45,7 +41,8 @@ class CaseDock(Panel):
         self.column.addWidget(self.name)
         self.column.addWidget(SlideRows(desk))
         self.column.addWidget(self.stains)
-        self.column.addWidget(self.registration)
+        self.pairing = PairingPanel(desk)
+        self.column.addWidget(self.pairing)
         self.column.addStretch(1)
         events = self.session.state.events
         self.follow(self._draw, events.case, events.pair)
@@ -53,16 +50,9 @@ class CaseDock(Panel):
 
     def _draw(self) -> None:
         state = self.session.state
-        case, pair = state.case, state.pair
+        case = state.case
         self.name.setText("No case is open." if case is None else case.case_id)
         self.close_case.setEnabled(case is not None)
-        is_pair = pair is not None and pair.he is not None and pair.ihc is not None
-        self.registration.setVisible(is_pair)
-        if pair is not None:
-            source = pair.registration.method
-            self.registration.setText(
-                _REGISTRATION.get(source, f"Registration: {source}")
-            )
 
     def _draw_stains(self) -> None:
         doubts = self.session.state.stain_doubts

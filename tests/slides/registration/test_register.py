@@ -95,7 +95,7 @@ def test_a_place_where_nothing_lies_has_no_error():
     error = measure_error(fixed, moving, far, split(fixed))
     assert not error.is_evident
     assert error.light(ErrorLimits()) is Light.RED
-    assert "no better than chance" in error.sentence()
+    assert "scattered as by chance" in error.sentence()
 
 
 def test_an_empty_slide_is_refused(make_flat_slide):

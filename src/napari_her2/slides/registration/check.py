@@ -33,7 +33,7 @@ _LEAST_TISSUE: Final = 0.15
 _CHANCE: Final = 0.05
 _RARER: Final = 3
 """Chance is measured on every third patch."""
-CHECK_REACH_PX: Final = 24
+CHECK_REACH_PX: Final = 36
 _NEAR: Final = 0.5
 _MOST: Final = 0.6
 """By chance a fifth of the places would lie in the inner half of the reach."""
