@@ -17,7 +17,8 @@ from napari_her2.core.geometry import Affine
 from napari_her2.slides.registration.section import Floats, Section
 
 _LEVELS: Final = (4, 2, 1)
-_SAMPLED_SHARE: Final = 0.3
+_SAMPLES: Final = 60_000
+_MOST_SAMPLED: Final = 0.3
 _SEED: Final = 1
 _STEPS: Final = 80
 _MOST_SHEAR: Final = 1.35
@@ -59,7 +60,8 @@ def align(
     method = sitk.ImageRegistrationMethod()
     method.SetMetricAsCorrelation()
     method.SetMetricSamplingStrategy(method.REGULAR)
-    method.SetMetricSamplingPercentage(_SAMPLED_SHARE, _SEED)
+    share = min(_MOST_SAMPLED, _SAMPLES / fitted.size)
+    method.SetMetricSamplingPercentage(share, _SEED)
     method.SetMetricFixedMask(_image(fitted.astype(np.uint8), fixed.um_per_px))
     method.SetInterpolator(sitk.sitkLinear)
     method.SetNumberOfThreads(1)  # sums in one order: the same result every time

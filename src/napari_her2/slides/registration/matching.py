@@ -121,16 +121,16 @@ def match_patches(
         there, which tells what chance finds.
     """
     margin = patch_px // 2 + reach_px
-    padded = [
-        [np.pad(one, margin, mode="edge") for one in side.channels]
-        for side in (fixed, mapped)
+    pairs = [
+        _Channel(np.pad(one, margin, mode="edge"), np.pad(other, margin, mode="edge"))
+        for one, other in zip(fixed.channels, mapped.channels, strict=True)
     ]
-    inside = np.pad(mapped.inside.astype(np.float32), margin)
+    covered = _table(np.pad(mapped.inside.astype(np.float32), margin))
     places = (
         np.roll(centres_px, len(centres_px) // 2, 0) if look_elsewhere else centres_px
     )
     rows = [
-        _match(padded, inside, centre, place, patch_px, reach_px)
+        _match(pairs, covered, centre, place, patch_px, reach_px)
         for centre, place in zip(centres_px, places, strict=True)
     ]
     table: Points = np.array(rows, float).reshape(-1, 4)
@@ -142,9 +142,22 @@ def match_patches(
     )
 
 
+class _Channel:
+    """One kind of image of both sections, with sums of the moving one.
+
+    The moving section is centred, so that its sums of squares keep their precision.
+    """
+
+    def __init__(self, fixed: Floats, moving: Floats) -> None:
+        self.fixed = fixed
+        self.moving = moving - moving.mean()
+        self.sums = _table(self.moving)
+        self.squares = _table(self.moving.astype(float) ** 2)
+
+
 def _match(
-    padded: list[list[Floats]],
-    inside: Floats,
+    channels: list[_Channel],
+    covered: NDArray[np.float64],
     centre: NDArray[np.intp],
     place: NDArray[np.intp],
     patch_px: int,
@@ -152,23 +165,20 @@ def _match(
 ) -> tuple[float, float, float, float]:
     """Return the shift (y, x) in pixels, the peak and its distinctness of one patch."""
     nothing = (0.0, 0.0, -1.0, -1.0)
-    side = patch_px + 2 * reach_px
-    y, x = place
-    window = (slice(y, y + side), slice(x, x + side))
-    covered = _sums(inside[window], patch_px) / patch_px**2
-    total, n_channels = np.zeros(covered.shape), 0
-    for fixed, moving in zip(*padded, strict=True):
-        y, x = centre + reach_px
-        patch = fixed[y : y + patch_px, x : x + patch_px].astype(float)
-        patch -= patch.mean()
-        spread = np.sqrt((patch**2).sum())
+    inside = _sums(covered, place, patch_px, reach_px) / patch_px**2
+    total, n_channels = np.zeros(inside.shape), 0
+    y, x = centre + reach_px
+    for channel in channels:
+        patch = channel.fixed[y : y + patch_px, x : x + patch_px]
+        patch = patch - patch.mean()
+        spread = float(np.sqrt((patch**2).sum()))
         if spread < _LEAST_STRUCTURE * patch_px:
             continue
-        total += _correlation(patch / spread, moving[window].astype(float))
+        total += _correlation(patch / spread, channel, place, reach_px)
         n_channels += 1
     if n_channels == 0:
         return nothing
-    score = np.where(covered >= _LEAST_INSIDE, total / n_channels, -1)
+    score = np.where(inside >= _LEAST_INSIDE, total / n_channels, -1)
     row, column = np.unravel_index(score.argmax(), score.shape)
     if not (0 < row < 2 * reach_px and 0 < column < 2 * reach_px):
         return nothing
@@ -194,31 +204,48 @@ def _match(
 
 
 def _correlation(
-    patch: NDArray[np.float64], window: NDArray[np.float64]
+    patch: Floats, channel: _Channel, place: NDArray[np.intp], reach_px: int
 ) -> NDArray[np.float64]:
-    """Return the normalised correlation of a patch at every place in a window.
+    """Return the normalised correlation of a patch at every shift within reach.
 
     The patch has mean 0 and norm 1.
     """
-    side, n_places = len(patch), len(window) - len(patch) + 1
-    size = fft.next_fast_len(len(window), real=True)
+    side = len(patch)
+    y, x = place
+    whole = side + 2 * reach_px
+    size = fft.next_fast_len(whole, real=True)
     shape = (size, size)
+    window = channel.moving[y : y + whole, x : x + whole]
     product = fft.rfft2(window, shape) * np.conj(fft.rfft2(patch, shape))
-    both = fft.irfft2(product, shape)[:n_places, :n_places]
-    sums = _sums(window, side)
-    spread = _sums(window**2, side) - sums**2 / side**2
+    n_shifts = 2 * reach_px + 1
+    both = fft.irfft2(product, shape)[:n_shifts, :n_shifts]
+    sums, squares = (
+        _sums(table, place, side, reach_px) for table in (channel.sums, channel.squares)
+    )
     floor = (_LEAST_STRUCTURE * side / 2) ** 2
-    correlation: NDArray[np.float64] = both / np.sqrt(np.maximum(spread, floor))
+    correlation: NDArray[np.float64] = both / np.sqrt(
+        np.maximum(squares - sums**2 / side**2, floor)
+    )
     return correlation
 
 
-def _sums(image: NDArray[np.floating], side: int) -> NDArray[np.float64]:
-    """Return the sum over every square of a side that lies in an image."""
-    table = np.pad(image.astype(float), ((1, 0), (1, 0))).cumsum(0).cumsum(1)
+def _table(image: NDArray[np.floating]) -> NDArray[np.float64]:
+    """Return the sums of all that lies above and to the left of each corner."""
     sums: NDArray[np.float64] = (
-        table[side:, side:]
-        - table[:-side, side:]
-        - table[side:, :-side]
-        + table[:-side, :-side]
+        np.pad(image.astype(float), ((1, 0), (1, 0))).cumsum(0).cumsum(1)
+    )
+    return sums
+
+
+def _sums(
+    table: NDArray[np.float64], place: NDArray[np.intp], side: int, reach_px: int
+) -> NDArray[np.float64]:
+    """Return the sums over the squares at every shift within reach of a place."""
+    y, x = place
+    n_shifts = 2 * reach_px + 1
+    near, far = (slice(0, n_shifts), slice(side, side + n_shifts))
+    part = table[y : y + side + n_shifts, x : x + side + n_shifts]
+    sums: NDArray[np.float64] = (
+        part[far, far] - part[near, far] - part[far, near] + part[near, near]
     )
     return sums

@@ -40,7 +40,7 @@ from napari_her2.slides.slide import Slide
 _COARSE_PX: Final = 256
 _STARTS: Final = 6
 _FINALISTS: Final = 3
-_NEARLY_AS_GOOD: Final = 0.1
+_NEARLY_AS_GOOD: Final = 0.05
 _ALIKE: Final = 0.03
 """Share of the section's side by which corners of the same solution may differ."""
 _REACHES_PX: Final = (32, 16)

@@ -22,7 +22,7 @@ from napari_her2.core.geometry import Affine
 from napari_her2.slides.registration.section import Floats, Section
 
 _SIDE_PX: Final = 112
-_STEP_DEG: Final = 6.0
+_STEP_DEG: Final = 7.2
 _LEAST_OVERLAP: Final = 0.3
 _N_THREADS: Final = 2
 KNOWN_SCALES: Final = (0.8, 0.88, 0.97, 1.07, 1.18)
