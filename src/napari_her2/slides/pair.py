@@ -58,8 +58,10 @@ class SlidePair:
         self.close()
 
 
-def open_pair(case: Case) -> SlidePair:
+def open_pair(case: Case, *, use_profile: bool = True) -> SlidePair:
     """Open the slides of a case, each checked against its stain.
+
+    ``use_profile`` is that of :func:`.open_slide`.
 
     Raises
     ------
@@ -72,7 +74,7 @@ def open_pair(case: Case) -> SlidePair:
         for stain, mpp in ((Stain.HE, case.he_mpp), (Stain.IHC, case.ihc_mpp)):
             path = case.path_of(stain)
             if path is not None:
-                slide = open_slide(path, stain=stain)
+                slide = open_slide(path, stain=stain, use_profile=use_profile)
                 opened[stain] = slide
                 if mpp is not None:
                     opened[stain] = slide.with_mpp(mpp)
