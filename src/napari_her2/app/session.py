@@ -255,7 +255,7 @@ class Session:
                 self.state.notice = Notice(message, is_error=phase is RunPhase.FAILED)
 
     def _open(self, case: Case) -> None:
-        pair = open_pair(case)
+        pair = open_pair(case, use_profile=self.state.use_profile)
         self.close_case()
         slides = tuple(
             (stain.value, slide.fingerprint)

@@ -47,7 +47,8 @@ class SessionState:
     the model does not know this tissue or stain, ``forced`` while the reader has it
     run nevertheless. ``refusals`` are sentences about slides that cannot be
     assessed, known before a run; ``stain_doubts`` about slides that do not look like
-    the stain they were given as.
+    the stain they were given as. ``use_profile`` has the next case opened with its
+    colours in sRGB where a slide has an ICC profile.
     """
 
     events: ClassVar[SignalGroupDescriptor] = SignalGroupDescriptor()
@@ -62,6 +63,7 @@ class SessionState:
     run: RunStatus = field(default_factory=RunStatus)
     reader_name: str = ""
     first_read_required: bool = True
+    use_profile: bool = True
     notice: Notice | None = None
     unfamiliar: bool = False
     forced: bool = False

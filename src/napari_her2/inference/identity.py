@@ -33,8 +33,7 @@ def identity_of(
     return {
         "result_version": RESULT_VERSION,
         "slides": {
-            stain.value: [slide.fingerprint, slide.mpp]
-            for stain, slide in reader.slides
+            stain.value: [slide.pixels, slide.mpp] for stain, slide in reader.slides
         },
         "he_to_ihc_um": reader.he_to_ihc_um.matrix[:2].tolist() if both else None,
         "bundle_sha256": bundle.sha256,

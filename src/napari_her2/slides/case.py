@@ -19,6 +19,7 @@ from typing import Any, Final
 from napari_her2.core.errors import CaseError, StorageError
 from napari_her2.core.geometry import Affine
 from napari_her2.core.score import Stain
+from napari_her2.slides.dicom_header import holds_dicom
 from napari_her2.slides.scale import MAX_MPP, MIN_MPP
 
 SCHEMA: Final = "napari-her2/case/1"
@@ -168,6 +169,8 @@ def case_of_files(he: Path | str | None, ihc: Path | str | None) -> Case:
 def case_of_folder(folder: Path | str) -> Case:
     """Return the case in a folder: its one manifest, or ``he.*`` and ``ihc.*``.
 
+    A folder of DICOM instances alone is taken for the H&E slide.
+
     Raises
     ------
     CaseError
@@ -203,6 +206,8 @@ def case_of_folder(folder: Path | str) -> Case:
                 "Keep one, or write a manifest.",
             )
         slides.append(folder / found[0] if found else None)
+    if slides == [None, None] and holds_dicom(folder):
+        return case_of_files(folder, None)
     if slides == [None, None]:
         raise CaseError(
             folder,

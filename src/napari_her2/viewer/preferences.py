@@ -25,12 +25,15 @@ class Preferences:
         Name written beside decisions; empty until the reader gives it.
     first_read_required
         Whether the reader's own call comes before the AI is revealed.
+    use_colour_profile
+        Whether slides are shown in the colours their ICC profile gives them.
     cache_folder
         Where results are kept; None for the user's cache folder.
     """
 
     reader_name: str = ""
     first_read_required: bool = True
+    use_colour_profile: bool = True
     cache_folder: Path | None = None
 
 
@@ -43,6 +46,7 @@ def read_preferences() -> Preferences:
     return Preferences(
         reader_name=str(settings.reading.reader_name),
         first_read_required=bool(settings.reading.first_read_required),
+        use_colour_profile=bool(settings.reading.use_colour_profile),
         cache_folder=Path(folder).expanduser() if folder else None,
     )
 
