@@ -19,7 +19,7 @@ from typing import Any, Final
 from napari_her2.core.errors import CaseError, StorageError
 from napari_her2.core.geometry import Affine
 from napari_her2.core.score import Stain
-from napari_her2.slides.dicom_header import holds_dicom
+from napari_her2.slides.dicom_series import holds_dicom
 from napari_her2.slides.scale import MAX_MPP, MIN_MPP
 
 SCHEMA: Final = "napari-her2/case/1"

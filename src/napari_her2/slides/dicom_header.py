@@ -18,14 +18,10 @@ from typing import Any, Final
 from napari_her2.core.errors import SlideError
 from napari_her2.slides.colour import MAX_ICC_BYTES
 from napari_her2.slides.extras import load_extra
-from napari_her2.slides.tiff_blocks import MAX_BLOCK_BYTES, MAX_BLOCKS, MAX_SIDE_PX
-
-MAX_FILES: Final = 4096
 
 _WHOLE_SLIDE: Final = "1.2.840.10008.5.1.4.1.1.77.1.6"
 _DEFLATED: Final = "1.2.840.10008.1.2.1.99"
 _OPTICAL_PATHS: Final = 0x00480105
-_RGB: Final = ("RGB", "YBR_FULL", "YBR_FULL_422", "YBR_ICT", "YBR_RCT")
 
 # pydicom logs what it finds odd; what matters here becomes a SlideError
 logging.getLogger("pydicom").addHandler(logging.NullHandler())
@@ -49,6 +45,7 @@ class Instance:
     n_channels: int
     n_bits: int
     photometric: str
+    is_encapsulated: bool
 
 
 def is_dicom(head: bytes) -> bool:
@@ -75,26 +72,35 @@ def read_header(path: Path) -> Instance | None:
     pydicom = load_extra(path, "pydicom", "dicom", "DICOM slides")
     try:
         meta = pydicom.filereader.read_file_meta_info(path)
-        if str(meta.get("MediaStorageSOPClassUID", "")) != _WHOLE_SLIDE:
+        if not meta.get("TransferSyntaxUID") or not meta.get("MediaStorageSOPClassUID"):
+            raise EOFError("the header ends early")
+        if str(meta.MediaStorageSOPClassUID) != _WHOLE_SLIDE:
             return None
-        if str(meta.get("TransferSyntaxUID", "")) == _DEFLATED:
+        if str(meta.TransferSyntaxUID) == _DEFLATED:
             raise SlideError(
                 path,
                 "its DICOM header is compressed, which is not supported.",
                 "Export it with another transfer syntax.",
             )
+        tags: list[int] = []
+
+        def is_behind(tag: int, _vr: str | None, _length: int) -> bool:
+            tags.append(tag)
+            return tag >= _OPTICAL_PATHS
+
         with path.open("rb") as file, quiet():
-            header = pydicom.filereader.read_partial(
-                file, stop_when=lambda tag, _vr, _length: tag >= _OPTICAL_PATHS
-            )
-            return _instance(path, header)
+            header = pydicom.filereader.read_partial(file, stop_when=is_behind)
+            if not tags or tags[-1] < _OPTICAL_PATHS:
+                raise EOFError("the header ends early")
+            syntax = pydicom.uid.UID(meta.TransferSyntaxUID)
+            return _instance(path, header, is_encapsulated=syntax.is_encapsulated)
     except SlideError:
         raise
     except Exception as error:
         raise broken(path, error) from error
 
 
-def _instance(path: Path, header: Any) -> Instance:
+def _instance(path: Path, header: Any, *, is_encapsulated: bool) -> Instance:
     kinds = [str(kind).upper() for kind in header.get("ImageType", [])]
 
     def number(name: str) -> int:
@@ -111,6 +117,7 @@ def _instance(path: Path, header: Any) -> Instance:
         n_channels=number("SamplesPerPixel"),
         n_bits=number("BitsAllocated"),
         photometric=str(header.get("PhotometricInterpretation", "")),
+        is_encapsulated=is_encapsulated,
     )
 
 
@@ -126,131 +133,6 @@ def read_icc(path: Path) -> bytes | None:
     if not profile or len(profile) > MAX_ICC_BYTES:
         return None
     return bytes(profile)
-
-
-def find_levels(path: Path) -> list[Instance]:
-    """Return the level instances of the series that a file or folder names.
-
-    Parameters
-    ----------
-    path
-        A folder of instances of one slide, or any one instance file; its
-        neighbours of the same series are then found beside it.
-
-    Raises
-    ------
-    SlideError
-        If there is no level, there are several slides, or it is no RGB slide.
-    """
-    if path.is_dir():
-        headers = _headers(path)
-        series = {one.series_uid for one in headers if one.kind == "VOLUME"}
-        if len(series) > 1:
-            raise SlideError(
-                path,
-                f"it is a folder with {len(series)} DICOM slides.",
-                "Open one file of the slide instead of the folder.",
-            )
-    else:
-        given = read_header(path)
-        if given is None:
-            raise SlideError(
-                path,
-                "it is a DICOM file, but no image of a slide.",
-                "Open an instance of the slide's own series.",
-            )
-        beside = _headers(path.parent, leave_out=path)
-        headers = [given, *(h for h in beside if h.series_uid == given.series_uid)]
-    levels = [header for header in headers if header.kind == "VOLUME"]
-    if not levels:
-        raise SlideError(
-            path,
-            "it holds no level of a slide, only its label, overview or thumbnail.",
-            "Copy or export the whole DICOM series.",
-        )
-    for level in levels:
-        _check(path, level)
-    # of copies of one instance the first counts: the one that was asked for
-    once = {level.uid: level for level in reversed(levels)}.values()
-    return sorted(once, key=lambda one: (-one.shape[0] * one.shape[1], one.path.name))
-
-
-def _headers(folder: Path, leave_out: Path | None = None) -> list[Instance]:
-    try:
-        paths = [p for p in sorted(folder.iterdir()) if p.is_file() and p != leave_out]
-    except OSError as error:
-        raise SlideError(
-            folder,
-            f"the folder cannot be read ({error.strerror or error}).",
-            "Check that you may read it.",
-        ) from error
-    headers = []
-    n_dicom = 0
-    for path in paths:
-        if not _starts_like_dicom(path):
-            continue
-        n_dicom += 1
-        if n_dicom > MAX_FILES:
-            raise SlideError(
-                folder,
-                f"the folder holds more than {MAX_FILES} DICOM files.",
-                "Give every slide a folder of its own.",
-            )
-        try:
-            header = read_header(path)
-        except SlideError:
-            if leave_out is None:
-                raise
-            continue  # a damaged neighbour may belong to another slide
-        if header is not None:
-            headers.append(header)
-    return headers
-
-
-def holds_dicom(folder: Path) -> bool:
-    """Whether a folder has a DICOM file directly in it."""
-    try:
-        return any(_starts_like_dicom(path) for path in folder.iterdir())
-    except OSError:
-        return False
-
-
-def _starts_like_dicom(path: Path) -> bool:
-    try:
-        with path.open("rb") as file:
-            return is_dicom(file.read(132))
-    except OSError:
-        return False
-
-
-def _check(path: Path, level: Instance) -> None:
-    problem = ""
-    if level.n_channels == 1:
-        problem = f"it is a grey image of {level.n_bits} bits"
-    elif level.n_channels != 3:
-        problem = f"it is an image of {level.n_channels} channels"
-    elif level.n_bits != 8:
-        problem = f"it is an image of {level.n_bits} bits per channel"
-    elif level.photometric not in _RGB:
-        problem = f"its colours are {level.photometric or 'not named'}"
-    if problem:
-        raise SlideError(
-            path, f"{problem}.", "Only 8-bit RGB brightfield slides can be read."
-        )
-    height, width = level.tile_px
-    sizes = (*level.shape, height, width, level.n_frames)
-    if (
-        min(sizes) < 1
-        or max(level.shape) > MAX_SIDE_PX
-        or level.n_frames > MAX_BLOCKS
-        or 3 * height * width > MAX_BLOCK_BYTES
-    ):
-        raise SlideError(
-            path,
-            f"its size of {level.shape[1]} × {level.shape[0]} px in "
-            f"{level.n_frames} tiles of {width} × {height} makes no sense.",
-            "The file may be damaged; copy or export it again.",
-        )
 
 
 def broken(path: Path, error: BaseException) -> SlideError:

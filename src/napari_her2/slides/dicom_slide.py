@@ -21,10 +21,10 @@ from napari_her2.slides.codestream import announced_px
 from napari_her2.slides.dicom_header import (
     Instance,
     broken,
-    find_levels,
     quiet,
     read_icc,
 )
+from napari_her2.slides.dicom_series import find_levels
 from napari_her2.slides.extras import load_extra
 from napari_her2.slides.fingerprint import fingerprint_encoded
 from napari_her2.slides.read_gate import ReadGate
@@ -47,6 +47,7 @@ class DicomBlocks:
         self._image = image
         self._point = point
         self._at = (image.default_z, image.default_path)
+        self._is_codestream = bool(image.transfer_syntax.is_encapsulated)
         size, tile = image.image_size, image.tile_size
         self.shape: tuple[int, int] = (int(size.height), int(size.width))
         self.block_px: tuple[int, int] = (int(tile.height), int(tile.width))
@@ -96,6 +97,9 @@ class DicomBlocks:
                 data: bytes = self._image.get_encoded_tile(point, *self._at)
             except Exception as error:
                 raise self._bad_block(index, error) from error
+        wanted = 1 if self._is_codestream else 3 * math.prod(self.block_px)
+        if len(data) < wanted:
+            raise self._bad_block(index, f"it has {len(data)} bytes")
         return data
 
     def read_block(self, row: int, col: int) -> NDArray[np.uint8]:
@@ -112,8 +116,7 @@ class DicomBlocks:
         data = self.encoded(index)
         if not data:
             return np.full((height, width, 3), 255, np.uint8)
-        is_codestream = self._image.transfer_syntax.is_encapsulated
-        announced = announced_px(data) if is_codestream else None
+        announced = announced_px(data) if self._is_codestream else None
         if announced is not None and announced > 4 * math.prod(self.block_px):
             raise self._bad_block(index, f"it announces {announced} pixels")
         try:
@@ -151,6 +154,7 @@ def open_dicom(path: Path) -> SlideSource:
         raise broken(path, error) from error
     gate = ReadGate(path, slide.close)
     try:
+        _check_complete(path, slide, instances)
         base = slide.pyramid.base_level.default_instance.image_data
         mpp = _mpp(path, base.pixel_spacing)
         levels = _levels(path, gate, slide.pyramid)
@@ -178,6 +182,24 @@ def _open(wsidicom: Any, instances: Sequence[Instance]) -> Any:
         except BaseException:
             source.close()
             raise
+
+
+def _check_complete(path: Path, slide: Any, instances: Sequence[Instance]) -> None:
+    """Refuse a slide of which wsidicom left out a file: a level might be missing."""
+    used = {
+        str(file)
+        for pyramid in slide.pyramids
+        for level in pyramid
+        for instance in level.instances.values()
+        for file in instance.image_data.files
+    }
+    if left_out := [one.path.name for one in instances if str(one.path) not in used]:
+        raise SlideError(
+            path,
+            f"{len(left_out)} of its {len(instances)} files cannot be read "
+            f"({left_out[0]}).",
+            "They may be damaged; copy or export the whole series again.",
+        )
 
 
 def _mpp(path: Path, spacing: Any) -> float | None:

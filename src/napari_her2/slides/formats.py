@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import Final
 
 from napari_her2.core.errors import SlideError
-from napari_her2.slides.dicom_header import holds_dicom, is_dicom
+from napari_her2.slides.dicom_header import is_dicom
+from napari_her2.slides.dicom_series import holds_dicom
 from napari_her2.slides.openslide_files import is_foreign
 from napari_her2.slides.shared_file import SharedFile
 from napari_her2.slides.source import SlideSource
