@@ -188,7 +188,7 @@ def open_openslide(path: Path) -> SlideSource:
             + [properties.get("openslide.quickhash-1", "")]
         )
         fingerprint = fingerprint_files(files_of(path), form)
-        icc = getattr(handle.slide, "_profile", None)
+        icc = handle.slide.read_region((0, 0), 0, (1, 1)).info.get("icc_profile")
     except SlideError:
         handle.gate.close()
         raise
