@@ -8,6 +8,7 @@ from typing import Self
 
 from napari_her2.core.geometry import Affine
 from napari_her2.core.score import Stain
+from napari_her2.slides.block_cache import BlockCache
 from napari_her2.slides.case import Case
 from napari_her2.slides.slide import Slide, open_slide
 
@@ -61,7 +62,8 @@ class SlidePair:
 def open_pair(case: Case, *, use_profile: bool = True) -> SlidePair:
     """Open the slides of a case, each checked against its stain.
 
-    ``use_profile`` is that of :func:`.open_slide`.
+    ``use_profile`` is that of :func:`.open_slide`. Both slides keep their decoded
+    blocks under one bound.
 
     Raises
     ------
@@ -70,11 +72,14 @@ def open_pair(case: Case, *, use_profile: bool = True) -> SlidePair:
         one is closed again.
     """
     opened: dict[Stain, Slide] = {}
+    cache = BlockCache()
     try:
         for stain, mpp in ((Stain.HE, case.he_mpp), (Stain.IHC, case.ihc_mpp)):
             path = case.path_of(stain)
             if path is not None:
-                slide = open_slide(path, stain=stain, use_profile=use_profile)
+                slide = open_slide(
+                    path, stain=stain, use_profile=use_profile, cache=cache
+                )
                 opened[stain] = slide
                 if mpp is not None:
                     opened[stain] = slide.with_mpp(mpp)

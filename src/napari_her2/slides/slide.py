@@ -46,7 +46,9 @@ class Slide:
         levels that the file lacks are built on demand.
     """
 
-    def __init__(self, path: Path, source: SlideSource) -> None:
+    def __init__(
+        self, path: Path, source: SlideSource, cache: BlockCache | None = None
+    ) -> None:
         self.path = path
         self.fingerprint = source.fingerprint
         self.mpp: float | None = plausible_mpp(source.mpp)
@@ -54,7 +56,7 @@ class Slide:
         self.colours = Colours(source.colours)
         self.pixels = "+".join(filter(None, (source.fingerprint, source.colours_key)))
         self._source = source
-        self._cache = BlockCache()
+        self._cache = BlockCache() if cache is None else cache
         self._scratch = BlockScratch()
         levels = [Level(blocks, self._cache) for blocks in source.levels]
         if levels[-1].shape[0] * levels[-1].shape[1] > MAX_PX_TO_BUILD_ON:
@@ -114,7 +116,8 @@ class Slide:
         """Free the file and what was kept of it; safe to call twice."""
         self._source.close()
         self._scratch.close()
-        self._cache.clear()
+        for level in self.levels:
+            level.forget()
 
     def __enter__(self) -> Self:
         return self
@@ -134,7 +137,11 @@ class Slide:
 
 
 def open_slide(
-    path: Path | str, *, stain: Stain | None = None, use_profile: bool = True
+    path: Path | str,
+    *,
+    stain: Stain | None = None,
+    use_profile: bool = True,
+    cache: BlockCache | None = None,
 ) -> Slide:
     """Open a slide of any supported format.
 
@@ -147,6 +154,9 @@ def open_slide(
         that clearly has another stain, or is marked synthetic, is refused.
     use_profile
         Whether colours are brought to sRGB where the file has an ICC profile.
+    cache
+        Where decoded blocks are kept, to share its bound with other slides; one of
+        its own when None.
 
     Raises
     ------
@@ -156,7 +166,7 @@ def open_slide(
     path = Path(path)
     source = open_source(path)
     try:
-        slide = Slide(path, in_srgb(source) if use_profile else source)
+        slide = Slide(path, in_srgb(source) if use_profile else source, cache)
     except BaseException:
         source.close()
         raise
