@@ -162,8 +162,13 @@ def case_of_files(he: Path | str | None, ihc: Path | str | None) -> Case:
     if paths == [None, None]:
         raise CaseError("case", "no slide was given.", "Give an H&E or an IHC slide.")
     prints = ["" if slide is None else _fingerprint(slide) for slide in paths]
-    digest = hashlib.blake2b("\n".join(prints).encode(), digest_size=5).hexdigest()
-    return Case(f"case-{digest}", he=paths[0], ihc=paths[1])
+    return Case(case_id_of(*prints), he=paths[0], ihc=paths[1])
+
+
+def case_id_of(he_fingerprint: str, ihc_fingerprint: str) -> str:
+    """Return the id of loose slides; "" is the fingerprint of one that is not there."""
+    text = f"{he_fingerprint}\n{ihc_fingerprint}"
+    return f"case-{hashlib.blake2b(text.encode(), digest_size=5).hexdigest()}"
 
 
 def case_of_folder(folder: Path | str) -> Case:

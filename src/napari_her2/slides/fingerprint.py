@@ -31,7 +31,7 @@ from __future__ import annotations
 import hashlib
 import os
 import zipfile
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
@@ -81,15 +81,30 @@ def fingerprint_tiff(file: SharedFile, levels: Sequence[TiffBlocks]) -> str:
         n_bytes = int(level.byte_counts.sum())
         is_whole = level is not levels[0] and n_bytes <= left
         left -= n_bytes if is_whole else 0
-        n_blocks = len(level.offsets)
-        chosen: Iterable[int] = range(n_blocks)
-        if not is_whole:
-            chosen = _spread(n_blocks)
-        for index in chosen:
-            size = int(level.byte_counts[index])
-            size = size if is_whole else min(size, _SAMPLE_BYTES)
-            digest.update(file.read(int(level.offsets[index]), size))
+        spans = zip(level.offsets.tolist(), level.byte_counts.tolist(), strict=True)
+        if is_whole:
+            pieces = list(_joined(spans))
+        else:
+            table = list(spans)
+            chosen = (table[index] for index in _spread(len(table)))
+            pieces = [(start, min(size, _SAMPLE_BYTES)) for start, size in chosen]
+        for start, size in pieces:
+            digest.update(file.read(start, size))
     return as_fingerprint(digest)
+
+
+def _joined(spans: Iterable[tuple[int, int]]) -> Iterator[tuple[int, int]]:
+    """Join tiles (offset, length) that follow each other in the file, up to 4 MB."""
+    begin = length = 0
+    for start, size in spans:
+        if start == begin + length and length + size <= _PIECE_BYTES:
+            length += size
+            continue
+        if length:
+            yield begin, length
+        begin, length = start, size
+    if length:
+        yield begin, length
 
 
 class EncodedLevel(Protocol):

@@ -10,7 +10,6 @@ from napari_her2.core.errors import SlideError
 
 _VMS: Final = (b"[Virtual Microscope Specimen]", b"[Uncompressed Virtual Microscope")
 _SQLITE: Final = b"SQLite format 3\0"
-_CZI: Final = b"ZISRAWFILE"
 _MAX_INDEX_BYTES: Final = 1 << 20
 
 
@@ -22,7 +21,7 @@ def is_foreign(path: Path, head: bytes) -> bool:
     """
     return (
         path.suffix.lower() == ".mrxs"
-        or head.startswith((*_VMS, _CZI))
+        or head.startswith(_VMS)
         or (head.startswith(_SQLITE) and path.suffix.lower() == ".svslide")
     )
 
