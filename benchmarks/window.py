@@ -48,12 +48,12 @@ def settle(seconds: float) -> float:
     return busy
 
 
-def pan(viewer: napari.Viewer, mpp: float) -> NDArray[np.float64]:
+def pan(viewer: napari.Viewer, mpp: float, n_moves: int = MOVES) -> NDArray[np.float64]:
     """Pan in a zigzag at full resolution; main-thread seconds of each move."""
     camera = viewer.scene.camera
     camera.zoom = 1 / mpp
     busy = []
-    for move in range(MOVES):
+    for move in range(n_moves):
         start = time.perf_counter()
         turn = 1 if (move // 12) % 2 == 0 else -1
         y, x = camera.center[-2:]

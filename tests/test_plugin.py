@@ -175,5 +175,8 @@ def test_preferences_are_read_and_followed(only_ours):
     assert state.first_read_required is True
     settings.reading.first_read_required = False
     assert state.first_read_required is False
+    assert state.use_profile is True
+    settings.reading.use_colour_profile = False
+    assert state.use_profile is False
     state.reader_name = "Dr Next"
     assert settings.reading.reader_name == "Dr Next"

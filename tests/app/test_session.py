@@ -4,8 +4,10 @@ from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
+import imagecodecs
 import numpy as np
 import pytest
+import tifffile
 from numpy.testing import assert_array_equal
 
 from napari_her2.app.first_look import SlidesRefused
@@ -323,3 +325,28 @@ def test_a_model_that_cannot_tell_refuses_nothing(ready: Session) -> None:
     look = ready.first_look()
     assert look is not None
     assert look() == ()
+
+
+def test_the_colour_preference_holds_for_the_next_case(
+    session: Session, tmp_path: Path
+) -> None:
+    path = tmp_path / "a.tif"
+    rng = np.random.default_rng(0)
+    image = rng.normal((210, 130, 180), 20, (300, 300, 3)).clip(0, 255)
+    tifffile.imwrite(
+        path,
+        image.astype(np.uint8),
+        photometric="rgb",
+        iccprofile=bytes(imagecodecs.cms_profile("adobergb")),
+    )
+    seen = []
+    for use_profile in (True, False):
+        session.state.use_profile = use_profile
+        session.open_files(path, None)
+        pair = session.state.pair
+        assert pair is not None
+        assert session.state.case is not None
+        seen.append((pair.reference.colours.value, session.state.case.case_id))
+    # decisions belong to the slide, whatever its colours
+    assert [colours for colours, _ in seen] == ["srgb", "stored"]
+    assert seen[0][1] == seen[1][1]

@@ -1,20 +1,23 @@
 """Real images, where they are, and small written ones."""
 
+import os
 from pathlib import Path
 
 import numpy as np
 import pytest
 import tifffile
 
-DATA = Path(__file__).parents[2].parent / "shared" / "data"
+DATA = os.environ.get("NAPARI_HER2_DATA")
 
 
 @pytest.fixture
 def real():
-    """Return the path of a real file, skipping the test where it is absent."""
+    """Return the path of a real file below the folder that NAPARI_HER2_DATA names."""
 
     def find(name):
-        path = DATA / name
+        if not DATA:
+            pytest.skip("NAPARI_HER2_DATA names no folder of real images")
+        path = Path(DATA) / name
         if not path.exists():
             pytest.skip(f"no real image {name}")
         return path

@@ -5,6 +5,7 @@ import os
 from pathlib import Path
 
 import pytest
+from tests.slides.dicom_files import uids, write_instance
 
 from napari_her2.core.errors import CaseError, SlideError, StorageError
 from napari_her2.core.geometry import Affine
@@ -17,7 +18,7 @@ from napari_her2.slides.case import (
     read_case,
     write_case,
 )
-from napari_her2.slides.pair import SlidePair, open_pair
+from napari_her2.slides.pair import SlidePair, open_loose, open_pair
 
 MINIMAL = {"schema": "napari-her2/case/1", "case_id": "A", "he": "he.tif"}
 
@@ -255,3 +256,25 @@ def test_manifest_paths_are_absolute(manifest, monkeypatch):
     assert case.manifest_path == path
     assert case.he == path.parent / "he.tif"
     assert isinstance(case.he, Path)
+
+
+def test_loose_slides_are_the_same_case_however_they_are_opened(folder):
+    he = folder / "he.tif"
+    case, pair = open_loose(he, None)
+    with pair:
+        assert case == case_of_files(he, None)
+        assert pair.he.fingerprint.startswith("blake2b:")
+    with pytest.raises(CaseError, match="no slide was given"):
+        open_loose(None, None)
+
+
+def test_a_folder_of_dicom_files_is_the_he_slide(tmp_path, stained):
+    pink = stained("eosin", size=300)
+    for name in ("one", "two"):
+        (tmp_path / name).mkdir()
+        write_instance(tmp_path / name / f"{name}.dcm", pink, *uids(1))
+    cases = [case_of_folder(tmp_path / name) for name in ("one", "two")]
+    assert cases[0].case_id == cases[1].case_id
+    assert (cases[0].he, cases[0].ihc) == (tmp_path / "one", None)
+    with open_pair(cases[0]) as pair:
+        assert pair.reference.shape == (300, 300)

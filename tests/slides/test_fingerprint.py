@@ -89,3 +89,23 @@ def test_zarr(tmp_path, noise, size):
     image[5, 5] ^= np.uint8(1)
     zarr.save_array(str(tmp_path / "c.zarr"), image)
     assert name_of(tmp_path / "c.zarr") != before
+
+
+def test_tiles_are_read_in_few_pieces_and_the_name_stays(pyramid, monkeypatch):
+    monkeypatch.setattr(fingerprint, "WHOLE_FILE_BYTES", 1000)
+    together = name_of(pyramid)
+    reads = []
+    joined = fingerprint._joined
+    monkeypatch.setattr(
+        fingerprint, "_joined", lambda spans: reads.append(list(spans)) or reads[-1]
+    )
+    assert name_of(pyramid) == together
+    assert [len(spans) for spans in reads] == [4, 16]
+    assert [len(list(joined(spans))) for spans in reads] == [1, 1]
+    monkeypatch.setattr(fingerprint, "_PIECE_BYTES", 100_000)
+    assert [len(list(joined(spans))) for spans in reads] == [2, 8]
+    assert list(joined([(5, 3), (8, 0), (9, 2), (2, 3), (5, 1)])) == [
+        (5, 3),
+        (9, 2),
+        (2, 4),
+    ]

@@ -1,5 +1,7 @@
 """Real and written slides of every format give the pixels that are in them."""
 
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -205,3 +207,16 @@ def test_a_closed_slide_says_so(tiff, noise):
     slide.close()
     with pytest.raises(SlideError, match="closed"):
         slide.levels[0][:10, :10]
+
+
+def test_libraries_of_other_formats_are_not_loaded(tiff, noise):
+    path = tiff(noise(64, 64))
+    code = (
+        "import sys; from napari_her2.slides.slide import open_slide; "
+        f"open_slide({str(path)!r}).close(); "
+        "print(sorted({'openslide', 'pydicom', 'wsidicom'} & set(sys.modules)))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], check=True, capture_output=True, text=True
+    )
+    assert done.stdout.strip() == "[]"

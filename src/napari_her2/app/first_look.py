@@ -102,4 +102,4 @@ def _slides(pair: SlidePair, bundle: Bundle) -> tuple[tuple[Stain, Slide], ...]:
 
 
 def _key(bundle: Bundle, stain: Stain, slide: Slide) -> Key:
-    return bundle.sha256, stain, slide.fingerprint, slide.mpp
+    return bundle.sha256, stain, slide.pixels, slide.mpp

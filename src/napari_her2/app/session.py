@@ -35,11 +35,10 @@ from napari_her2.core.score import Stain
 from napari_her2.review.events import RegionKey
 from napari_her2.slides.case import (
     Case,
-    case_of_files,
     case_of_folder,
     read_case,
 )
-from napari_her2.slides.pair import SlidePair, open_pair
+from napari_her2.slides.pair import SlidePair, open_loose, open_pair
 
 if TYPE_CHECKING:
     from napari_her2.inference.store import ResultStore
@@ -104,7 +103,7 @@ class Session:
 
     def open_files(self, he: Path | None, ihc: Path | None) -> None:
         """Open one or two slide files that have no manifest."""
-        self._open(case_of_files(he, ihc))
+        self._open(*open_loose(he, ihc, use_profile=self.state.use_profile))
 
     def close_case(self) -> None:
         """Close the slides and forget what was on screen; the journal keeps all."""
@@ -261,8 +260,9 @@ class Session:
             if message:
                 self.state.notice = Notice(message, is_error=phase is RunPhase.FAILED)
 
-    def _open(self, case: Case) -> None:
-        pair = open_pair(case)
+    def _open(self, case: Case, pair: SlidePair | None = None) -> None:
+        if pair is None:
+            pair = open_pair(case, use_profile=self.state.use_profile)
         self.close_case()
         slides = tuple(
             (stain.value, slide.fingerprint)

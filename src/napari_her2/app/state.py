@@ -50,7 +50,8 @@ class SessionState:
     run nevertheless. ``refusals`` are sentences about slides that cannot be
     assessed, known before a run; ``stain_doubts`` about slides that do not look like
     the stain they were given as. ``versions`` are the registrations of the pair, the
-    last one holds; ``landmarks`` are the reader's, not yet used.
+    last one holds; ``landmarks`` are the reader's, not yet used. ``use_profile`` has
+    the next case opened with its colours in sRGB where a slide has an ICC profile.
     """
 
     events: ClassVar[SignalGroupDescriptor] = SignalGroupDescriptor()
@@ -65,6 +66,7 @@ class SessionState:
     run: RunStatus = field(default_factory=RunStatus)
     reader_name: str = ""
     first_read_required: bool = True
+    use_profile: bool = True
     notice: Notice | None = None
     unfamiliar: bool = False
     forced: bool = False

@@ -34,8 +34,7 @@ def identity_of(
     return {
         "result_version": RESULT_VERSION,
         "slides": {
-            stain.value: [slide.fingerprint, slide.mpp]
-            for stain, slide in reader.slides
+            stain.value: [slide.pixels, slide.mpp] for stain, slide in reader.slides
         },
         "he_to_ihc_um": _rows_or_steps(reader.he_to_ihc) if both else None,
         "bundle_sha256": bundle.sha256,

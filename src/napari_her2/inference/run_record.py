@@ -38,6 +38,8 @@ def run_record(
         "slides": {
             stain.value: {
                 "fingerprint": slide.fingerprint,
+                "colours": slide.colours.value,
+                "pixels": slide.pixels,
                 "um_per_px": slide.mpp,
             }
             for stain, slide in pair.slides

@@ -48,6 +48,7 @@ from napari_her2.inference.store import ResultStore
 from napari_her2.models.bundle import Bundle
 from napari_her2.models.calibration import calibration_of
 from napari_her2.models.card import NO_TUMOUR, ZERO_OR_ULTRALOW
+from napari_her2.slides.colour import Colours
 
 TUMOUR_PROBABILITY = 0.5
 """A tile with less probability of invasive tumour takes no part in a score."""
@@ -231,6 +232,9 @@ def _provenance(
     if reader.evidence is Evidence.BOTH:
         parameters["transform"] = transform_source
         parameters["H&E to IHC µm"] = _told(reader.he_to_ihc)
+    for stain, slide in reader.slides:
+        if slide.colours is Colours.SRGB:
+            parameters[f"{stain.label} colours"] = slide.pixels.partition("+")[2]
     return Provenance(
         slides=tuple(
             (stain.value, slide.fingerprint) for stain, slide in reader.slides

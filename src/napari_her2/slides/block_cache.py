@@ -1,4 +1,4 @@
-"""A bounded memory of decoded blocks that many threads may share."""
+"""A bounded memory of decoded blocks that threads, levels and slides may share."""
 
 from __future__ import annotations
 
@@ -11,6 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 Block = NDArray[np.uint8]
+Key = tuple[Hashable, ...]
+"""Whose block it is, then which; the owner is compared by identity when it goes."""
 
 
 class BlockCache:
@@ -28,11 +30,11 @@ class BlockCache:
     def __init__(self, capacity_bytes: int = 128 << 20) -> None:
         self.capacity_bytes = capacity_bytes
         self._lock = threading.Lock()
-        self._blocks: OrderedDict[Hashable, Block] = OrderedDict()
-        self._pending: dict[Hashable, Future[Block]] = {}
+        self._blocks: OrderedDict[Key, Block] = OrderedDict()
+        self._pending: dict[Key, Future[Block]] = {}
         self._bytes = 0
 
-    def get(self, key: Hashable, load: Callable[[], Block]) -> Block:
+    def get(self, key: Key, load: Callable[[], Block]) -> Block:
         """Return a block, calling ``load`` where nobody has it yet.
 
         What ``load`` raises is raised in every thread that waits for it.
@@ -59,7 +61,7 @@ class BlockCache:
         future.set_result(block)
         return block
 
-    def _keep(self, key: Hashable, block: Block) -> None:
+    def _keep(self, key: Key, block: Block) -> None:
         with self._lock:
             del self._pending[key]
             self._blocks[key] = block
@@ -72,6 +74,12 @@ class BlockCache:
     def n_bytes(self) -> int:
         """Bytes held now."""
         return self._bytes
+
+    def forget(self, owner: object) -> None:
+        """Forget the blocks whose key begins with ``owner``."""
+        with self._lock:
+            for key in [key for key in self._blocks if key[0] is owner]:
+                self._bytes -= self._blocks.pop(key).nbytes
 
     def clear(self) -> None:
         """Forget everything."""

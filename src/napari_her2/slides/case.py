@@ -19,6 +19,7 @@ from typing import Any, Final
 from napari_her2.core.errors import CaseError, StorageError
 from napari_her2.core.geometry import Affine
 from napari_her2.core.score import Stain
+from napari_her2.slides.dicom_series import holds_dicom
 from napari_her2.slides.scale import MAX_MPP, MIN_MPP
 
 SCHEMA: Final = "napari-her2/case/1"
@@ -161,12 +162,19 @@ def case_of_files(he: Path | str | None, ihc: Path | str | None) -> Case:
     if paths == [None, None]:
         raise CaseError("case", "no slide was given.", "Give an H&E or an IHC slide.")
     prints = ["" if slide is None else _fingerprint(slide) for slide in paths]
-    digest = hashlib.blake2b("\n".join(prints).encode(), digest_size=5).hexdigest()
-    return Case(f"case-{digest}", he=paths[0], ihc=paths[1])
+    return Case(case_id_of(*prints), he=paths[0], ihc=paths[1])
+
+
+def case_id_of(he_fingerprint: str, ihc_fingerprint: str) -> str:
+    """Return the id of loose slides; "" is the fingerprint of one that is not there."""
+    text = f"{he_fingerprint}\n{ihc_fingerprint}"
+    return f"case-{hashlib.blake2b(text.encode(), digest_size=5).hexdigest()}"
 
 
 def case_of_folder(folder: Path | str) -> Case:
     """Return the case in a folder: its one manifest, or ``he.*`` and ``ihc.*``.
+
+    A folder of DICOM instances alone is taken for the H&E slide.
 
     Raises
     ------
@@ -203,6 +211,8 @@ def case_of_folder(folder: Path | str) -> Case:
                 "Keep one, or write a manifest.",
             )
         slides.append(folder / found[0] if found else None)
+    if slides == [None, None] and holds_dicom(folder):
+        return case_of_files(folder, None)
     if slides == [None, None]:
         raise CaseError(
             folder,

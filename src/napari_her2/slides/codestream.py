@@ -9,12 +9,12 @@ from __future__ import annotations
 import struct
 from typing import Final
 
-JPEG_FRAMES: Final = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
-"""Markers that begin a JPEG frame; the three left out are tables."""
+JPEG_FRAMES: Final = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC} | {0xF7}
+"""Markers that begin a JPEG or JPEG-LS frame; the three left out are tables."""
 
 
 def announced_px(data: bytes) -> int | None:
-    """Return height times width as a JPEG or JPEG 2000 block announces them.
+    """Return height times width as a JPEG, JPEG-LS or JPEG 2000 block announces them.
 
     None where it is another codec or has no readable header.
     """

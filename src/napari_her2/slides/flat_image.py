@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from napari_her2.core.errors import SlideError
 from napari_her2.slides.codestream import JPEG_FRAMES
+from napari_her2.slides.embedded_profile import flat_icc
 from napari_her2.slides.fingerprint import fingerprint_file
 from napari_her2.slides.scale import square_mpp
 from napari_her2.slides.shared_file import SharedFile
@@ -75,7 +76,9 @@ def open_flat(path: Path) -> SlideSource:
     if header.px_per_m is not None:
         y, x = header.px_per_m
         mpp = square_mpp(path, 1e6 / y if y > 0 else None, 1e6 / x if x > 0 else None)
-    return SlideSource([ArrayBlocks(image)], mpp, fingerprint, close=lambda: None)
+    return SlideSource(
+        [ArrayBlocks(image)], mpp, fingerprint, close=lambda: None, icc=flat_icc(data)
+    )
 
 
 def read_flat(path: Path) -> NDArray[np.uint8]:

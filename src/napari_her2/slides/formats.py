@@ -7,15 +7,21 @@ from pathlib import Path
 from typing import Final
 
 from napari_her2.core.errors import SlideError
+from napari_her2.slides.dicom_header import is_dicom
+from napari_her2.slides.dicom_series import holds_dicom
+from napari_her2.slides.openslide_files import is_foreign
 from napari_her2.slides.shared_file import SharedFile
 from napari_her2.slides.source import SlideSource
 from napari_her2.slides.tiff_scan import is_tiff
 
-_READABLE: Final = "SVS, NDPI, TIFF, OME-TIFF, OME-Zarr, PNG and JPEG can be read."
+_READABLE: Final = (
+    "SVS, NDPI, TIFF, OME-TIFF, OME-Zarr, DICOM, MRXS, SCN, BIF, PNG and JPEG can "
+    "be read."
+)
 
 
 def open_source(path: Path) -> SlideSource:
-    """Open a slide file or an OME-Zarr folder.
+    """Open a slide file, or a folder that is an OME-Zarr image or a DICOM slide.
 
     Raises
     ------
@@ -27,8 +33,14 @@ def open_source(path: Path) -> SlideSource:
 
         if is_zarr_folder(path):
             return open_zarr(path)
+        if holds_dicom(path):
+            from napari_her2.slides.dicom_slide import open_dicom
+
+            return open_dicom(path)
         raise SlideError(
-            path, "it is a folder and no OME-Zarr image.", "Open a slide inside it."
+            path,
+            "it is a folder and no OME-Zarr image, nor one with DICOM files.",
+            "Open a slide inside it.",
         )
     file = SharedFile(path)
     try:
@@ -56,6 +68,10 @@ def _opener(path: Path, head: bytes) -> Callable[[Path], SlideSource]:
         from napari_her2.slides.tiff_file import open_tiff
 
         return open_tiff
+    if is_foreign(path, head):
+        from napari_her2.slides.openslide_slide import open_openslide
+
+        return open_openslide
     if head.startswith((b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff")):
         from napari_her2.slides.flat_image import open_flat
 
@@ -64,8 +80,8 @@ def _opener(path: Path, head: bytes) -> Callable[[Path], SlideSource]:
         from napari_her2.slides.ome_zarr import open_zarr
 
         return open_zarr
-    if head[128:132] == b"DICM":
-        raise SlideError(
-            path, "DICOM slides are not read yet.", "Convert it to OME-TIFF."
-        )
+    if is_dicom(head):
+        from napari_her2.slides.dicom_slide import open_dicom
+
+        return open_dicom
     raise SlideError(path, "it is no slide image.", _READABLE)

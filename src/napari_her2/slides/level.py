@@ -43,6 +43,8 @@ class Level:
     def __init__(self, source: BlockSource, cache: BlockCache) -> None:
         self._source = source
         self._cache = cache
+        # not id(self): that of a level that is gone may come back
+        self._token = object()
         self.shape: tuple[int, int, int] = (*source.shape, 3)
         height, width = (
             min(_chunk_px(block), side)
@@ -84,9 +86,13 @@ class Level:
                 ]
         return out
 
+    def forget(self) -> None:
+        """Give back what is kept decoded of this level."""
+        self._cache.forget(self._token)
+
     def _block(self, row: int, col: int) -> NDArray[np.uint8]:
         return self._cache.get(
-            (id(self), row, col), lambda: self._source.read_block(row, col)
+            (self._token, row, col), lambda: self._source.read_block(row, col)
         )
 
     def __getitem__(self, index: Any) -> NDArray[np.uint8]:

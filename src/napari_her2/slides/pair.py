@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+from napari_her2.core.errors import CaseError
 from napari_her2.core.geometry import Affine, BoxPx
 from napari_her2.core.registration import NOT_REGISTERED, Registration
 from napari_her2.core.score import Stain
 from napari_her2.core.transform import Transform
-from napari_her2.slides.case import Case
+from napari_her2.slides.block_cache import BlockCache
+from napari_her2.slides.case import Case, case_id_of
 from napari_her2.slides.slide import Slide, open_slide
 
 
@@ -85,8 +88,33 @@ class SlidePair:
         self.close()
 
 
-def open_pair(case: Case) -> SlidePair:
+def open_loose(
+    he: Path | None, ihc: Path | None, *, use_profile: bool = True
+) -> tuple[Case, SlidePair]:
+    """Open slide files without a manifest, each once, and make their case.
+
+    The case is that of :func:`.case_of_files`, which has to read both slides only
+    to name them.
+
+    Raises
+    ------
+    CaseError
+        If no file is given.
+    SlideError
+        As :func:`open_pair`.
+    """
+    if he is None and ihc is None:
+        raise CaseError("case", "no slide was given.", "Give an H&E or an IHC slide.")
+    pair = open_pair(Case("", he, ihc), use_profile=use_profile)
+    prints = ("" if one is None else one.fingerprint for one in (pair.he, pair.ihc))
+    return Case(case_id_of(*prints), he, ihc), pair
+
+
+def open_pair(case: Case, *, use_profile: bool = True) -> SlidePair:
     """Open the slides of a case, each checked against its stain.
+
+    ``use_profile`` is that of :func:`.open_slide`. Both slides keep their decoded
+    blocks under one bound.
 
     Raises
     ------
@@ -95,11 +123,14 @@ def open_pair(case: Case) -> SlidePair:
         one is closed again.
     """
     opened: dict[Stain, Slide] = {}
+    cache = BlockCache()
     try:
         for stain, mpp in ((Stain.HE, case.he_mpp), (Stain.IHC, case.ihc_mpp)):
             path = case.path_of(stain)
             if path is not None:
-                slide = open_slide(path, stain=stain)
+                slide = open_slide(
+                    path, stain=stain, use_profile=use_profile, cache=cache
+                )
                 opened[stain] = slide
                 if mpp is not None:
                     opened[stain] = slide.with_mpp(mpp)

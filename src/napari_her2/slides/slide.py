@@ -14,6 +14,7 @@ from napari_her2.core.errors import SlideError, UsageError
 from napari_her2.core.score import Stain
 from napari_her2.slides.block_cache import BlockCache
 from napari_her2.slides.built_levels import BlockScratch, HalvedBlocks
+from napari_her2.slides.colour import Colours, in_srgb
 from napari_her2.slides.formats import open_source
 from napari_her2.slides.halving import LAST_LEVEL_PX
 from napari_her2.slides.level import Level
@@ -35,18 +36,27 @@ class Slide:
         ``"blake2b:<hex>"`` of the content, see :mod:`.fingerprint`.
     mpp
         µm per pixel of level 0, None where the scale is unknown.
+    colours
+        Whether the pixels are as stored or in sRGB, see :mod:`.colour`.
+    pixels
+        Names the pixels as they are read: the fingerprint, and the conversion of
+        their colours where there is one. Results belong to this.
     levels
         Finest first, each strictly smaller, the last at most about 1024 px;
         levels that the file lacks are built on demand.
     """
 
-    def __init__(self, path: Path, source: SlideSource) -> None:
+    def __init__(
+        self, path: Path, source: SlideSource, cache: BlockCache | None = None
+    ) -> None:
         self.path = path
         self.fingerprint = source.fingerprint
         self.mpp: float | None = plausible_mpp(source.mpp)
         self.is_synthetic = source.is_synthetic
+        self.colours = Colours(source.colours)
+        self.pixels = "+".join(filter(None, (source.fingerprint, source.colours_key)))
         self._source = source
-        self._cache = BlockCache()
+        self._cache = BlockCache() if cache is None else cache
         self._scratch = BlockScratch()
         levels = [Level(blocks, self._cache) for blocks in source.levels]
         if levels[-1].shape[0] * levels[-1].shape[1] > MAX_PX_TO_BUILD_ON:
@@ -106,7 +116,8 @@ class Slide:
         """Free the file and what was kept of it; safe to call twice."""
         self._source.close()
         self._scratch.close()
-        self._cache.clear()
+        for level in self.levels:
+            level.forget()
 
     def __enter__(self) -> Self:
         return self
@@ -125,16 +136,27 @@ class Slide:
         return f"<Slide {self.path.name}: {width} × {height} px, {scale}>"
 
 
-def open_slide(path: Path | str, *, stain: Stain | None = None) -> Slide:
+def open_slide(
+    path: Path | str,
+    *,
+    stain: Stain | None = None,
+    use_profile: bool = True,
+    cache: BlockCache | None = None,
+) -> Slide:
     """Open a slide of any supported format.
 
     Parameters
     ----------
     path
-        A file, or the folder of an OME-Zarr image.
+        A file, or the folder of an OME-Zarr image or a DICOM slide.
     stain
         What the slide is given as. The colours are then looked at, and an image
         that clearly has another stain, or is marked synthetic, is refused.
+    use_profile
+        Whether colours are brought to sRGB where the file has an ICC profile.
+    cache
+        Where decoded blocks are kept, to share its bound with other slides; one of
+        its own when None.
 
     Raises
     ------
@@ -144,7 +166,7 @@ def open_slide(path: Path | str, *, stain: Stain | None = None) -> Slide:
     path = Path(path)
     source = open_source(path)
     try:
-        slide = Slide(path, source)
+        slide = Slide(path, in_srgb(source) if use_profile else source, cache)
     except BaseException:
         source.close()
         raise

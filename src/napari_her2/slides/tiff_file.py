@@ -11,7 +11,9 @@ from typing import Any
 import tifffile
 
 from napari_her2.core.errors import SlideError
+from napari_her2.slides.colour import MAX_ICC_BYTES
 from napari_her2.slides.fingerprint import fingerprint_tiff
+from napari_her2.slides.openslide_slide import open_openslide
 from napari_her2.slides.shared_file import SharedFile
 from napari_her2.slides.source import SlideSource
 from napari_her2.slides.tiff_blocks import read_pages
@@ -31,7 +33,7 @@ class TiffContent:
 
 
 def open_tiff(path: Path) -> SlideSource:
-    """Open an Aperio, Hamamatsu, OME or generic TIFF.
+    """Open an Aperio, Hamamatsu, OME or generic TIFF; others with OpenSlide.
 
     Raises
     ------
@@ -42,8 +44,12 @@ def open_tiff(path: Path) -> SlideSource:
     try:
         scan_tiff(file)
         with _parsed(path) as tiff:
+            if _is_foreign(tiff):
+                file.close()
+                return open_openslide(path)
             content = _family(tiff)(path, tiff)
             levels = read_pages(file, content.pages)
+            icc = _icc(content.pages[0])
         fingerprint = fingerprint_tiff(file, levels)
     except SlideError:
         file.close()
@@ -56,13 +62,29 @@ def open_tiff(path: Path) -> SlideSource:
             "Copy or export the file again.",
         ) from error
     return SlideSource(
-        levels, content.mpp, fingerprint, file.close, content.is_synthetic
+        levels, content.mpp, fingerprint, file.close, content.is_synthetic, icc
     )
 
 
 def _parsed(path: Path) -> Any:
     # companion files named in OME-XML are never opened: only this file was given
     return tifffile.TiffFile(path, _multifile=False)
+
+
+def _icc(page: Any) -> bytes | None:
+    """Return the ICC profile of a page, as bytes that may be damaged."""
+    tag = page.keyframe.tags.get(34675)
+    if tag is None or tag.count > MAX_ICC_BYTES:
+        return None
+    return tag.value if isinstance(tag.value, bytes) else b"damaged"
+
+
+def _is_foreign(tiff: Any) -> bool:
+    """Whether it has a layout that OpenSlide knows and our own readers do not."""
+    software = str(tiff.pages[0].software)
+    return bool(
+        tiff.is_scn or tiff.is_bif or tiff.is_philips or software.startswith("MedScan")
+    )
 
 
 def _family(tiff: Any) -> Callable[[Path, Any], TiffContent]:

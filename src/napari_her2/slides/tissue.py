@@ -111,6 +111,8 @@ def tissue_of_image(image: NDArray[np.uint8]) -> NDArray[np.bool_]:
         np.maximum(-np.log10(np.maximum(channel, 1) / white), 0)
         for channel, white in zip((red, green, blue), background, strict=True)
     ]
+    # on a large slide each of these has eight megabytes
+    del red, green, blue, darkest
     total = density[0] + density[1] + density[2]
     is_pen = density[0] > _PEN_RED_SHARE * np.maximum(total, 0.3)
     is_ink = is_pen | (brightest <= _BLACK)

@@ -126,6 +126,7 @@ class Desk:
         self.session.state.reader_name = preferences.reader_name
         self.session.state.first_read_required = preferences.first_read_required
         self.session.state.error_limits = preferences.error_limits
+        self.session.state.use_profile = preferences.use_colour_profile
 
 
 def desk_of(viewer: Any) -> Desk:

@@ -27,6 +27,8 @@ class Preferences:
         Name written beside decisions; empty until the reader gives it.
     first_read_required
         Whether the reader's own call comes before the AI is revealed.
+    use_colour_profile
+        Whether slides are shown in the colours their ICC profile gives them.
     cache_folder
         Where results are kept; None for the user's cache folder.
     error_limits
@@ -35,6 +37,7 @@ class Preferences:
 
     reader_name: str = ""
     first_read_required: bool = True
+    use_colour_profile: bool = True
     cache_folder: Path | None = None
     error_limits: ErrorLimits = field(default_factory=ErrorLimits)
 
@@ -48,6 +51,7 @@ def read_preferences() -> Preferences:
     return Preferences(
         reader_name=str(settings.reading.reader_name),
         first_read_required=bool(settings.reading.first_read_required),
+        use_colour_profile=bool(settings.reading.use_colour_profile),
         cache_folder=Path(folder).expanduser() if folder else None,
         error_limits=ErrorLimits(
             float(settings.registration.green_um), float(settings.registration.red_um)

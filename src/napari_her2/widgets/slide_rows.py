@@ -1,16 +1,22 @@
-"""One row per slide: stain, size, scale, and an entry where it is unknown."""
+"""One row per slide: stain, size, scale and colours, and an entry for the scale."""
 
 from __future__ import annotations
 
 from qtpy.QtWidgets import QDoubleSpinBox, QGridLayout, QHBoxLayout, QWidget
 
 from napari_her2.core.score import Stain
+from napari_her2.slides.colour import Colours
 from napari_her2.viewer.desk import Desk
 from napari_her2.viewer.notices import noticed
 from napari_her2.widgets.panel import Listener
 from napari_her2.widgets.style import button, label
 
 USUAL_MPP = 0.25
+_COLOURS = {
+    Colours.SRGB: "   sRGB by profile",
+    Colours.UNUSABLE: "   colour profile unusable",
+}
+"""Colours as they are stored need no word."""
 
 
 class SlideRows(Listener):
@@ -42,7 +48,8 @@ class SlideRows(Listener):
                 continue
             height, width = slide.shape
             scale = "scale unknown" if slide.mpp is None else f"{slide.mpp:.3g} µm/px"
-            self.facts[stain].setText(f"{width:,} × {height:,} px   {scale}")
+            colours = _COLOURS.get(slide.colours, "")
+            self.facts[stain].setText(f"{width:,} × {height:,} px   {scale}{colours}")
             self.facts[stain].setToolTip(slide.path.name)
 
 
