@@ -58,6 +58,7 @@ class Tour:
         self.desk.session.choose_bundle(bundle)
         docks = open_workspace(self.viewer)
         self.assist, self.review = docks["Assist"], docks["Review"]
+        self.case = docks["Case"]
         self.window = self.assist.window()
         self.window.setGeometry(0, 0, *SIZE_PX)
         wait(0.5)
@@ -86,12 +87,31 @@ class Tour:
             if row.check.isEnabled() and row.check.isChecked() != (index in rows):
                 click(row.check)
 
+    def register(self) -> dict[str, object]:
+        """Register the slides and return what is known of the error."""
+        count = len(self.state.versions)
+        wait_until(lambda: self.case.pairing.register.isEnabled(), RUN_S)
+        click(self.case.pairing.register)
+        wait_until(lambda: len(self.state.versions) > count, RUN_S)
+        error = self.state.pair.registration.error
+        light = error.light(self.state.error_limits)
+        expect(light != "red", f"the light is {light}: {error.sentence()}")
+        return {"light": light, "says": error.sentence()}
+
     def finish_run(self) -> dict[str, object]:
         """Wait for the end of a run and return its figures."""
         wait_until(lambda: not self.desk.runner.is_busy, RUN_S)
         run = self.state.run
         expect(run.phase == "finished", f"the run ended as {run.phase}: {run.message}")
         return {"tiles": run.n_tiles, "known_before": run.n_cached}
+
+
+def slides_of(case: Path) -> list[Path]:
+    """Return the slides of a case, as if it had no registration."""
+    from napari_her2.slides.case import read_case
+
+    opened = read_case(case)
+    return [path for path in (opened.he, opened.ihc) if path is not None]
 
 
 def densest_spot_um(slide: Any) -> tuple[float, float]:
@@ -113,14 +133,23 @@ def read_a_case(tour: Tour, case: Path) -> dict[str, object]:
     from napari_her2.app.run_plan import RunTarget
     from napari_her2.core.score import Score
     from napari_her2.review.events import ReasonCode
+    from napari_her2.viewer.roles import Role, find
 
     state, review, runs = tour.state, tour.review, {}
     camera, buttons = tour.viewer.scene.camera, tour.assist.runs
-    with tour.step("open", "The pair is open: H&E, and the real IHC below."):
-        tour.desk.open_paths([case])
+    with tour.step("open", "Two slides are open; how they lie is checked by itself."):
+        tour.desk.open_paths(slides_of(case))
         expect(state.pair is not None, f"not opened: {state.notice}")
+        wait_until(lambda: state.pair.registration.error is not None, RUN_S)
     review.reader.setText(READER)
     review.reader.editingFinished.emit()
+    with tour.step(
+        "registered", "Registered: the IHC lies on the H&E, the error told."
+    ):
+        runs["registration"] = tour.register()
+        ihc = find(tour.viewer.layers, Role.IHC)
+        ihc.visible, ihc.opacity = True, 0.5
+    ihc.visible, ihc.opacity = False, 1.0
     camera.center = (0, *densest_spot_um(state.pair.reference))
     camera.zoom = VIEW_PX_PER_UM
     tour.settle()

@@ -15,10 +15,14 @@ from napari_her2.core.geometry import Affine, BoxPx
 from napari_her2.core.progress import RegionDone, RunStarted, TileDone
 from napari_her2.core.records import Arm, Evidence
 from napari_her2.core.region import Region
+from napari_her2.core.registration import Registration
+from napari_her2.core.transform import Transform, Warp
 from napari_her2.inference.engine import run
+from napari_her2.inference.reading import TileReader
 from napari_her2.inference.result import TileState
 from napari_her2.inference.store import open_store
 from napari_her2.models.calibration import Calibration
+from napari_her2.slides.pair import SlidePair
 from napari_her2.slides.tissue import TissueMask
 
 
@@ -163,6 +167,25 @@ def test_rotated_ihc_is_read_in_the_frame_of_the_he(tmp_path, slide):
     expected = rotation.apply(at_he_um) / 0.25
     assert np.abs(where - expected).max() < 6
     assert abs((where - expected).mean()) < 3
+
+
+def test_a_bent_ihc_is_read_in_the_frame_of_the_he(tmp_path, slide):
+    image = speckled((500, 620), 3)
+    he = slide("he.tif", speckled((500, 620), 2))
+    ihc = slide("ihc.tif", image)
+    # everywhere the same bend: a plain shift by 16 x 24 px, but no affine step
+    shift = Warp((0.0, 0.0), 80.0, np.full((7, 8, 2), (8.0, 12.0)))
+    bent = Registration(Transform("he", "ihc", (shift,)), None, "bent")
+    straight = Registration.of_affine(Affine(((1, 0, 8), (0, 1, 12))), "straight")
+    card = bundle_of(tmp_path / "bundle").card
+    inputs = [
+        TileReader(SlidePair(he, ihc, one), card).read((2, 3))
+        for one in (bent, straight)
+    ]
+    assert inputs[0].evidence is Evidence.BOTH
+    np.testing.assert_array_equal(inputs[0].he, inputs[1].he)
+    np.testing.assert_array_equal(inputs[0].ihc, inputs[1].ihc)
+    assert (inputs[0].ihc != 255).any()
 
 
 def test_a_tile_beyond_the_ihc_is_read_from_he_alone_and_not_mixed_in(tmp_path, slide):

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from napari_her2.core.geometry import Affine
 from napari_her2.slides.flat_image import ArrayBlocks
 from napari_her2.slides.halving import halve
-from napari_her2.slides.resample import read_mapped
+from napari_her2.slides.resample import read_bent, read_mapped
 from napari_her2.slides.slide import Slide
 from napari_her2.slides.source import SlideSource
 
@@ -146,3 +146,32 @@ def test_the_same_pixel_from_any_request(linear, corner, move):
         np.testing.assert_array_equal(
             one[y0:y1, x0:x1], two[y0 - dy : y1 - dy, x0 - dx : x1 - dx]
         )
+
+
+@pytest.mark.parametrize("scale", [0.6, 1.0, 3.3])
+def test_a_bent_read_through_an_affine_map_is_the_mapped_read(scale):
+    turn = Affine(((scale * 0.9, scale * 0.3, 90), (-scale * 0.3, scale * 0.9, 260)))
+    expected = read_mapped(SLIDE, turn, (130, 147))
+    out = read_bent(SLIDE, turn.apply, (130, 147))
+    assert out.shape == expected.shape
+    # places differ by rounding alone, so few pixels take another 4096th
+    assert (np.abs(out.astype(int) - expected) <= 1).mean() > 0.999
+
+
+def test_a_bend_is_followed():
+    def bend(points):
+        wave = 6 * np.sin(np.asarray(points)[..., ::-1] / 120)
+        return np.asarray(points) + 50 + wave
+
+    out = read_bent(RAMP_SLIDE, bend, (400, 400)).astype(float)
+    y, x = np.mgrid[:400, :400] + 0.5
+    there = bend(np.stack([y, x], -1))
+    np.testing.assert_allclose(out[..., 0], there[..., 0] / 8, atol=1.01)
+    np.testing.assert_allclose(out[..., 1], there[..., 1] / 8, atol=1.01)
+
+
+def test_a_bent_read_is_white_beyond_the_slide():
+    out = read_bent(SLIDE, lambda points: np.asarray(points) - 40, (100, 60))
+    assert (out[:40] == 255).all()
+    assert (out[:, :40] == 255).all()
+    np.testing.assert_array_equal(out[40:, 40:], IMAGE[:60, :20])

@@ -8,11 +8,16 @@ from typing import Annotated
 import typer
 
 from napari_her2.app.resources import sample_case_path
+from napari_her2.slides.case import read_case
 
 
 def demo() -> None:
-    """Open the sample case with the demo bundle, in a window."""
-    open_window([sample_case_path()])
+    """Open the slides of the sample case with the demo bundle, in a window.
+
+    They come as from a scanner: how they lie on each other is to be found.
+    """
+    case = read_case(sample_case_path())
+    open_window([path for path in (case.he, case.ihc) if path is not None])
 
 
 def open_window(

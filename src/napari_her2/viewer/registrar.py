@@ -30,6 +30,7 @@ class Registrar:
     def __init__(self, session: Session) -> None:
         self._session = session
         self._worker: Any = None
+        self._is_wanted = False
         self._abandoned = Event()
         self._timer = later(self.check, REST_MS)
         session.state.events.pair.connect(self._on_pair)
@@ -41,9 +42,11 @@ class Registrar:
 
     def register(self) -> None:
         """Register the slides; a notice says why when that cannot be done."""
-        if not self.is_busy:
-            with noticed(self._session):
-                self._start(self._session.pairing.begin())
+        if self.is_busy:
+            self._is_wanted = True  # its thread has yet to end
+            return
+        with noticed(self._session):
+            self._start(self._session.pairing.begin())
 
     def check(self) -> None:
         """Measure how far the registration is off, if that is not known."""
@@ -57,6 +60,7 @@ class Registrar:
     def cancel(self) -> None:
         """Stop at the next step; the registration stays as it is."""
         self._abandoned.set()
+        self._is_wanted = False
         if self._worker is not None:
             self._worker.quit()
 
@@ -87,6 +91,9 @@ class Registrar:
 
     def _on_finished(self) -> None:
         self._worker = None
+        if self._is_wanted:
+            self._is_wanted = False
+            self.register()
 
 
 def _drive(

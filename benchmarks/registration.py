@@ -1,0 +1,268 @@
+"""How well sections are registered, on real landmarks and on virtual pairs.
+
+    python benchmarks/registration.py [OUT.json] [--data FOLDER] [--pairs N]
+                                      [--rendered FOLDER] [--table CSV]
+
+Real: six pairs of serial sections with landmarks, each as it is, turned by 180°, and
+turned by 35° and scaled by .85; beside the identity and an affine registration by
+mutual information as SimpleITK's examples have it. Virtual: pairs of every rotation,
+up to 20 % larger or smaller, bent by 10 to 60 µm, with 30 % of the tissue gone, at
+2 µm/px; then sections of different blocks, which must all be refused.
+"""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import json
+import tempfile
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+import numpy as np
+import SimpleITK as sitk
+from serial_sections import TURNS, LandmarkPair, landmark_pairs
+
+from napari_her2.core.geometry import BoxPx
+from napari_her2.core.registration import ErrorLimits, Light, Registration
+from napari_her2.core.score import Stain
+from napari_her2.phantom.deformation import SectionTransform
+from napari_her2.phantom.missing_tissue import without_tissue
+from napari_her2.phantom.parameters import PhantomRecipe
+from napari_her2.phantom.recipe import draw_recipe
+from napari_her2.phantom.slide import VirtualPair
+from napari_her2.slides.registration.register import register_sections
+from napari_her2.slides.registration.section import Section, section_of
+
+COMMAND = "python benchmarks/registration.py"
+FIRST_SEED = 9000
+VIRTUAL_MPP = 2.0
+MISSING = 0.3
+WITHIN_UM = 25.0
+ABOUT_UM = 1.0
+"""Errors below that count as equal: it is half a pixel."""
+UNRELATED = 10
+
+Rows = list[dict[str, Any]]
+
+
+def register(he: Section, ihc: Section, *, scale_known: bool) -> Registration:
+    """Register two sections to the end."""
+    *_, last = register_sections(he, ihc, scale_known=scale_known)
+    assert isinstance(last, Registration)
+    return last
+
+
+def ours(pair: LandmarkPair) -> Callable[[Any], Any]:
+    """Return the map of pixels that is found here."""
+    found = register(
+        section_of(pair.he, 1.0), section_of(pair.ihc, 1.0), scale_known=False
+    )
+    return found.transform.apply
+
+
+def plain_itk(pair: LandmarkPair) -> Callable[[Any], Any]:
+    """Return that of an affine registration by mutual information of grey images."""
+    fixed, moving = (
+        sitk.GetImageFromArray(image.mean(-1).astype(np.float32))
+        for image in (pair.he, pair.ihc)
+    )
+    start = sitk.CenteredTransformInitializer(
+        fixed,
+        moving,
+        sitk.AffineTransform(2),
+        sitk.CenteredTransformInitializerFilter.GEOMETRY,
+    )
+    method = sitk.ImageRegistrationMethod()
+    method.SetMetricAsMattesMutualInformation(50)
+    method.SetMetricSamplingStrategy(method.RANDOM)
+    method.SetMetricSamplingPercentage(0.1, 1)
+    method.SetInterpolator(sitk.sitkLinear)
+    method.SetOptimizerAsGradientDescent(1.0, 200, 1e-6, 10)
+    method.SetOptimizerScalesFromPhysicalShift()
+    method.SetShrinkFactorsPerLevel([4, 2, 1])
+    method.SetSmoothingSigmasPerLevel([2, 1, 0])
+    method.SetInitialTransform(start, inPlace=False)
+    found = method.Execute(fixed, moving)
+
+    def apply(points: Any) -> Any:
+        return (
+            np.array([found.TransformPoint((x, y))[::-1] for y, x in points - 0.5])
+            + 0.5
+        )
+
+    return apply
+
+
+def real(folder: Path, table: list[list[Any]]) -> Rows:
+    """Register the pairs with landmarks."""
+    errors: dict[str, list[float]] = {"identity": [], "SimpleITK": [], "ours": []}
+    for pair in landmark_pairs(folder):
+        for turn, (deg, scale) in TURNS.items():
+            turned = pair.turned(deg, scale)
+            for name, make in (
+                ("identity", lambda _: lambda points: points),
+                ("SimpleITK", plain_itk),
+                ("ours", ours),
+            ):
+                away = make(turned)(turned.he_px) - turned.ihc_px
+                share = np.linalg.norm(away, axis=1) / scale / pair.diagonal_px
+                errors[name].append(100 * float(np.median(share)))
+            row = [f"{errors[name][-1]:.2f}" for name in errors]
+            table.append(["landmarks", pair.name, turn, *row])
+            print(*table[-1], sep=", ", flush=True)
+    label = "serial sections, median error of 18 cases"
+    worst, middle = max(errors["ours"]), median(errors["ours"])
+    rows = [
+        _row(f"{label}, largest", worst, "% of the diagonal", "<= 1", worst <= 1),
+        _row(f"{label}, middle", middle, "% of the diagonal", "<= 0.7", middle <= 0.7),
+    ]
+    for name, what in (
+        ("identity", "not registered"),
+        ("SimpleITK", "plain SimpleITK"),
+    ):
+        rows.append(
+            _row(f"{label}, middle, {what}", median(errors[name]), "% of the diagonal")
+        )
+    return rows
+
+
+def virtual(count: int, rendered: Path, table: list[list[Any]]) -> Rows:
+    """Register virtual pairs, then sections that do not belong together."""
+    sections, good, predicted, green_but_failed, seconds = [], [], [], 0, []
+    for seed in range(FIRST_SEED, FIRST_SEED + count):
+        recipe = recipe_of(seed)
+        he, ihc = (section_of(image, VIRTUAL_MPP) for image in images(recipe, rendered))
+        sections.append((he, ihc))
+        began = time.process_time()
+        found = register(he, ihc, scale_known=True)
+        seconds.append(time.process_time() - began)
+        away = true_error_um(found, recipe, he, ihc)
+        error = found.error
+        assert error is not None
+        light = error.light(ErrorLimits())
+        middle = float(np.median(away))
+        good.append(middle <= WITHIN_UM)
+        green_but_failed += light is Light.GREEN and not good[-1]
+        low, high = sorted((max(middle, ABOUT_UM), max(error.median_um, ABOUT_UM)))
+        predicted.append(high <= 2 * low)
+        lies = f"{recipe.offset.rotation_deg:.0f}°, x{recipe.offset.scale:.2f}"
+        numbers = (middle, np.percentile(away, 90), error.median_um, error.p90_um)
+        table.append(["virtual", seed, lies, *(f"{one:.1f}" for one in numbers), light])
+        print(*table[-1], sep=", ", flush=True)
+    refused = 0
+    for number in range(UNRELATED):
+        found = register(sections[number][0], sections[number + 1][1], scale_known=True)
+        assert found.error is not None
+        light = found.error.light(ErrorLimits())
+        refused += light is Light.RED
+        table.append(["unrelated", number, light])
+        print(*table[-1], sep=", ", flush=True)
+    share, told = 100 * np.mean(good), 100 * np.mean(predicted)
+    name = f"{count} virtual pairs"
+    return [
+        _row(f"{name}, median error within 25 µm", share, "%", ">= 98", share >= 98),
+        _row(
+            f"{name}, error predicted within a factor of 2",
+            told,
+            "%",
+            ">= 90",
+            told >= 90,
+        ),
+        _row(
+            f"{name}, green but failed", green_but_failed, "", "0", not green_but_failed
+        ),
+        _row(
+            f"{UNRELATED} unrelated pairs, red",
+            refused,
+            "",
+            f"{UNRELATED}",
+            refused == UNRELATED,
+        ),
+        _row(f"{name}, processor time each, median", median(seconds), "s"),
+    ]
+
+
+def recipe_of(seed: int) -> PhantomRecipe:
+    """Return the recipe of a pair that lies anyhow."""
+    rng = np.random.default_rng([seed, 77])
+    recipe = draw_recipe(seed, mpp=VIRTUAL_MPP)
+    offset = replace(
+        recipe.offset,
+        rotation_deg=float(rng.uniform(-180, 180)),
+        scale=float(rng.uniform(0.8, 1.2)),
+        deformation_um=float(rng.uniform(10, 60)),
+        deformation_wavelength_um=float(rng.uniform(1000, 3000)),
+        shift_um=tuple(rng.uniform(-0.05, 0.05, 2) * 1800),
+    )
+    return replace(recipe, offset=offset)
+
+
+def images(recipe: PhantomRecipe, rendered: Path) -> list[Any]:
+    """Return H&E and IHC, rendered at most once."""
+    path = rendered / f"{recipe.seed}.npz"
+    if not path.exists():
+        pair = VirtualPair(recipe)
+        he, ihc = (
+            pair.render(one, BoxPx.of_shape(pair.shape_px(one))) for one in Stain
+        )
+        ihc = without_tissue(ihc, VIRTUAL_MPP, MISSING, recipe.seed)
+        np.savez_compressed(path, he=he, ihc=ihc)
+    with np.load(path) as both:
+        return [both["he"], both["ihc"]]
+
+
+def true_error_um(
+    found: Registration, recipe: PhantomRecipe, he: Section, ihc: Section
+) -> Any:
+    """Return the error, in µm on the H&E, over tissue that both sections have."""
+    places = (np.argwhere(he.tissue)[::97] + 0.5) * VIRTUAL_MPP
+    there = SectionTransform.of_recipe(recipe).he_to_ihc(places)
+    at = np.floor(there / VIRTUAL_MPP).astype(int)
+    inside = ((at >= 0) & (at < ihc.shape)).all(1)
+    inside[inside] = ihc.tissue[tuple(at[inside].T)]
+    away = found.transform.apply(places[inside]) - there[inside]
+    return np.linalg.norm(away, axis=1) / recipe.offset.scale
+
+
+def _row(
+    name: str, value: float, unit: str, goal: str | None = None, met: Any = None
+) -> dict[str, Any]:
+    return {
+        "name": name,
+        "value": float(value),
+        "unit": unit,
+        "goal": goal,
+        "met": None if met is None else bool(met),
+        "command": COMMAND,
+    }
+
+
+def main() -> None:
+    """Measure, print, and write the rows where a file is given."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("out", nargs="?", type=Path)
+    parser.add_argument("--data", type=Path, help="serial_section_landmarks")
+    parser.add_argument("--pairs", type=int, default=100)
+    parser.add_argument("--rendered", type=Path, help="keeps rendered virtual pairs")
+    parser.add_argument("--table", type=Path, help="one row per registration")
+    arguments = parser.parse_args()
+    table: list[list[Any]] = []
+    rows = real(arguments.data, table) if arguments.data else []
+    with tempfile.TemporaryDirectory() as folder:
+        rows += virtual(arguments.pairs, arguments.rendered or Path(folder), table)
+    if arguments.table:
+        with arguments.table.open("w", newline="", encoding="utf-8") as stream:
+            csv.writer(stream, lineterminator="\n").writerows(table)
+    for row in rows:
+        print(f"{row['name']}: {row['value']:.3g} {row['unit']}")
+    if arguments.out:
+        arguments.out.write_text(json.dumps(rows))
+
+
+if __name__ == "__main__":
+    main()
