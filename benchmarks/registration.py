@@ -1,7 +1,7 @@
 """How well sections are registered, on real landmarks and on virtual pairs.
 
     python benchmarks/registration.py [OUT.json] [--data FOLDER] [--pairs N]
-                                      [--rendered FOLDER] [--table CSV]
+                                      [--rendered FOLDER] [--table CSV] [--only-data]
 
 Real: six pairs of serial sections with landmarks, each as it is, turned by 180°, and
 turned by 35° and scaled by .85; beside the identity and an affine registration by
@@ -35,8 +35,11 @@ from napari_her2.phantom.missing_tissue import without_tissue
 from napari_her2.phantom.parameters import PhantomRecipe
 from napari_her2.phantom.recipe import draw_recipe
 from napari_her2.phantom.slide import VirtualPair
-from napari_her2.slides.registration.register import register_sections
+from napari_her2.slides.pyramid_writer import write_pyramid
+from napari_her2.slides.registration.files import RegistrationFile
+from napari_her2.slides.registration.register import register_sections, register_slides
 from napari_her2.slides.registration.section import Section, section_of
+from napari_her2.slides.slide import open_slide
 
 COMMAND = "python benchmarks/registration.py"
 FIRST_SEED = 9000
@@ -46,6 +49,7 @@ WITHIN_UM = 25.0
 ABOUT_UM = 1.0
 """Errors below that count as equal: it is half a pixel."""
 UNRELATED = 10
+LARGE_PX, LARGE_MPP = (30_000, 40_000), 0.25
 
 Rows = list[dict[str, Any]]
 
@@ -187,6 +191,38 @@ def virtual(count: int, rendered: Path, table: list[list[Any]]) -> Rows:
     ]
 
 
+def large(rendered: Path) -> Rows:
+    """Register two slides of 40,000 x 30,000 px, files read and all."""
+    recipe = recipe_of(FIRST_SEED)
+    seconds = []
+    with tempfile.TemporaryDirectory() as folder:
+        paths = []
+        for stain, image in zip(Stain, images(recipe, rendered), strict=True):
+            paths.append(Path(folder, f"{stain}.tif"))
+            _write_enlarged(paths[-1], image)
+        with open_slide(paths[0]) as he, open_slide(paths[1]) as ihc:
+            began = time.perf_counter()
+            *_, last = register_slides(he, ihc)
+            seconds.append(time.perf_counter() - began)
+    assert isinstance(last, RegistrationFile)
+    assert last.registration.error is not None
+    assert last.registration.error.light(ErrorLimits()) is not Light.RED
+    name = "register slides of 40,000 x 30,000 px"
+    return [_row(name, seconds[0], "s", "<= 60", seconds[0] <= 60)]
+
+
+def _write_enlarged(path: Path, image: Any) -> None:
+    """Write an image as a slide, every pixel as many as make 40,000 x 30,000."""
+    height, width = image.shape[:2]
+
+    def read(box: BoxPx) -> Any:
+        y = np.arange(box.y0, box.y1) * height // LARGE_PX[0]
+        x = np.arange(box.x0, box.x1) * width // LARGE_PX[1]
+        return image[np.ix_(y, x)]
+
+    write_pyramid(path, LARGE_PX, LARGE_MPP, read)
+
+
 def recipe_of(seed: int) -> PhantomRecipe:
     """Return the recipe of a pair that lies anyhow."""
     rng = np.random.default_rng([seed, 77])
@@ -247,6 +283,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("out", nargs="?", type=Path)
     parser.add_argument("--data", type=Path, help="serial_section_landmarks")
+    parser.add_argument("--only-data", action="store_true", help="no virtual pairs")
     parser.add_argument("--pairs", type=int, default=100)
     parser.add_argument("--rendered", type=Path, help="keeps rendered virtual pairs")
     parser.add_argument("--table", type=Path, help="one row per registration")
@@ -254,7 +291,10 @@ def main() -> None:
     table: list[list[Any]] = []
     rows = real(arguments.data, table) if arguments.data else []
     with tempfile.TemporaryDirectory() as folder:
-        rows += virtual(arguments.pairs, arguments.rendered or Path(folder), table)
+        rendered = arguments.rendered or Path(folder)
+        if not arguments.only_data:
+            rows += virtual(arguments.pairs, rendered, table)
+            rows += large(rendered)
     if arguments.table:
         with arguments.table.open("w", newline="", encoding="utf-8") as stream:
             csv.writer(stream, lineterminator="\n").writerows(table)
