@@ -29,7 +29,7 @@ from napari_her2.slides.registration.check import (
 from napari_her2.slides.registration.files import RegistrationFile
 from napari_her2.slides.registration.matching import Matches
 from napari_her2.slides.registration.section import Section, read_section, shrink
-from napari_her2.slides.registration.smooth import fit_warp
+from napari_her2.slides.registration.smooth import fit_affine, fit_warp
 from napari_her2.slides.registration.start import (
     KNOWN_SCALES,
     UNKNOWN_SCALES,
@@ -46,8 +46,9 @@ _ALIKE: Final = 0.03
 _REACHES_PX: Final = (32, 16)
 _KNOT_PX: Final = 64
 _LEAST_MATCHES: Final = 12
-_GAIN: Final = 0.95
-"""A bend must bring the median error of places set aside below this share."""
+_GAIN_STRAIGHT: Final = 0.98
+_GAIN_BENT: Final = 0.95
+"""A change must bring the median error of places set aside below this share."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,15 +133,24 @@ def register_sections(
     checks, n_chance = look(
         fixed, moving, affine, parts.check_px, reach_px=CHECK_REACH_PX
     )
+    off_um = _off(None, checks)
+    change: Step | None = None
+    straight = None
+    if len(matches) >= _LEAST_MATCHES:
+        straight = fit_affine(matches, um_per_px=fixed.um_per_px)
     warp = _bend(fixed, moving, affine, matches, parts)
-    if warp is not None and _helps(warp, checks):
-        bent = _he_to_ihc(warp, *affine.steps)
-        error = measure_error(fixed, moving, bent, parts)
-        yield Registration(bent, error, "automatic, affine and smooth")
-    else:
+    for candidate, gain in ((straight, _GAIN_STRAIGHT), (warp, _GAIN_BENT)):
+        if candidate is not None and _off(candidate, checks) < gain * off_um:
+            change, off_um = candidate, _off(candidate, checks)
+    if change is None:
         reach_um = CHECK_REACH_PX * fixed.um_per_px
         error = error_of(checks, len(parts.check_px), n_chance, reach_um)
         yield Registration(affine, error, "automatic, affine")
+        return
+    found = Transform("he", "he", (change,)).then(affine)
+    error = measure_error(fixed, moving, found, parts)
+    how = "affine and smooth" if isinstance(change, Warp) else "affine"
+    yield Registration(found, error, f"automatic, {how}")
 
 
 def _unlike(
@@ -209,11 +219,10 @@ def _bend(
     return warp
 
 
-def _helps(warp: Warp, checks: Matches) -> bool:
-    """Whether places that were set aside lie better after the shift."""
+def _off(change: Step | None, checks: Matches) -> float:
+    """Return the median distance of places set aside after a change, in µm."""
     if not len(checks):
-        return False
-    before_um = np.linalg.norm(checks.shifts_um, axis=1)
-    rest = checks.shifts_um - warp.shift_um(checks.centres_um)
-    after_um = np.linalg.norm(rest, axis=1)
-    return bool(np.median(after_um) < _GAIN * np.median(before_um))
+        return float("inf")
+    rest = checks.centres_um + checks.shifts_um
+    rest -= checks.centres_um if change is None else change.apply(checks.centres_um)
+    return float(np.median(np.linalg.norm(rest, axis=1)))

@@ -1,7 +1,7 @@
-"""Fit a smooth shift to matches: a cubic B-spline that bends as little as it can.
+"""Fit a map to matches: an affine one, or a B-spline that bends as little as it can.
 
 Penalised least squares (bending energy of a thin plate on the knots), with the
-weights of matches that disagree with their neighbours going down (Geman-McClure).
+weights of matches that disagree with the rest going down (Geman-McClure).
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from scipy import sparse
 from scipy.sparse.linalg import spsolve
 
+from napari_her2.core.geometry import Affine
 from napari_her2.core.transform import Warp, spline_weights
 from napari_her2.slides.registration.matching import Matches
 
@@ -21,6 +22,28 @@ _ROUNDS: Final = 6
 _LEAST_SCATTER: Final = 0.3
 """In pixels: no match is known better than that."""
 _MOST_WEIGHT: Final = 0.3
+
+
+def fit_affine(matches: Matches, *, um_per_px: float) -> Affine | None:
+    """Fit an affine map of a section to the shifts of matches.
+
+    Returns
+    -------
+    Affine or None
+        None where the matches do not fix one.
+    """
+    places = np.column_stack([matches.centres_um, np.ones(len(matches))])
+    prior = np.clip(matches.distinct, 0, _MOST_WEIGHT)
+    weights = prior.copy()
+    rows = np.zeros((3, 2))
+    for _ in range(_ROUNDS):
+        root = np.sqrt(weights)[:, None]
+        rows = np.linalg.lstsq(places * root, matches.shifts_um * root)[0]
+        weights = prior * _agreement(matches.shifts_um - places @ rows, um_per_px)
+    try:
+        return Affine.from_matrix(rows.T + np.eye(2, 3))
+    except ValueError:
+        return None
 
 
 def fit_warp(
@@ -50,13 +73,19 @@ def fit_warp(
         knots = np.column_stack(
             [spsolve(normal, basis.T @ (weights * shifts_px[:, k])) for k in (0, 1)]
         )
-        rest = np.linalg.norm(shifts_px - basis @ knots, axis=1)
-        scatter = max(3 * float(np.median(rest)), 2 * _LEAST_SCATTER)
-        weights = prior / (1 + (rest / scatter) ** 2) ** 2
+        weights = prior * _agreement(shifts_px - basis @ knots, 1.0)
     try:
         return Warp((0.0, 0.0), spacing_um, knots.reshape(rows, columns, 2) * um_per_px)
     except ValueError:
         return None
+
+
+def _agreement(rest: NDArray[np.float64], px: float) -> NDArray[np.float64]:
+    """Return weights (n,) that go down with what is left of shifts (n, 2)."""
+    away = np.linalg.norm(rest, axis=1)
+    scatter = max(3 * float(np.median(away)), 2 * _LEAST_SCATTER * px)
+    weights: NDArray[np.float64] = 1 / (1 + (away / scatter) ** 2) ** 2
+    return weights
 
 
 def _basis(places: NDArray[np.float64], rows: int, columns: int) -> sparse.csr_array:
