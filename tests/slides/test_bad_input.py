@@ -71,7 +71,8 @@ def test_permission_denied_by_the_system(tiff, noise, monkeypatch):
         raise PermissionError(13, "Permission denied")
 
     monkeypatch.setattr(Path, "open", denied)
-    refused(path, "Permission denied")
+    with pytest.raises(SlideError, match="Permission denied"):
+        open_slide(path, in_process=True)
 
 
 def test_a_name_that_cannot_be():

@@ -213,9 +213,9 @@ def case_of_folder(folder: Path | str) -> Case:
 
 
 def _fingerprint(path: Path) -> str:
-    from napari_her2.slides.formats import open_source  # formats are heavy
+    from napari_her2.slides.guarded import open_guarded  # formats are heavy
 
-    source = open_source(path)
+    source = open_guarded(path)
     source.close()
     return source.fingerprint
 

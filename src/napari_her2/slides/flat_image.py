@@ -121,6 +121,8 @@ def _decode(
     decode = imagecodecs.png_decode if is_png else imagecodecs.jpeg_decode
     try:
         image = np.asarray(decode(data))
+    except MemoryError as error:
+        raise _too_large(path, f"{header.width} × {header.height} px") from error
     except Exception as error:
         raise _damaged(path, str(error)[:120] or type(error).__name__) from error
     shape = (header.height, header.width)

@@ -15,6 +15,7 @@ from napari_her2.core.score import Stain
 from napari_her2.slides.block_cache import BlockCache
 from napari_her2.slides.built_levels import BlockScratch, HalvedBlocks
 from napari_her2.slides.formats import open_source
+from napari_her2.slides.guarded import open_guarded
 from napari_her2.slides.halving import LAST_LEVEL_PX
 from napari_her2.slides.level import Level
 from napari_her2.slides.scale import MAX_MPP, MIN_MPP, plausible_mpp
@@ -125,8 +126,10 @@ class Slide:
         return f"<Slide {self.path.name}: {width} × {height} px, {scale}>"
 
 
-def open_slide(path: Path | str, *, stain: Stain | None = None) -> Slide:
-    """Open a slide of any supported format.
+def open_slide(
+    path: Path | str, *, stain: Stain | None = None, in_process: bool = False
+) -> Slide:
+    """Open a slide of any supported format, in a worker process of its own.
 
     Parameters
     ----------
@@ -135,6 +138,9 @@ def open_slide(path: Path | str, *, stain: Stain | None = None) -> Slide:
     stain
         What the slide is given as. The colours are then looked at, and an image
         that clearly has another stain, or is marked synthetic, is refused.
+    in_process
+        Decode in this process, for files that this program wrote itself: without
+        the worker's start and without its protection.
 
     Raises
     ------
@@ -142,7 +148,7 @@ def open_slide(path: Path | str, *, stain: Stain | None = None) -> Slide:
         If it cannot be read, is no RGB slide, or is not that stain.
     """
     path = Path(path)
-    source = open_source(path)
+    source = open_source(path) if in_process else open_guarded(path)
     try:
         slide = Slide(path, source)
     except BaseException:
