@@ -84,8 +84,7 @@ def _serve(source: SlideSource, lane: socket.socket, slot: np.ndarray) -> None:
 
 def _refusal(error: Exception) -> Message:
     if isinstance(error, SlideError):
-        _, problem, next_step = error.args
-        return {"problem": problem, "next_step": next_step}
+        return {"problem": error.detail, "next_step": error.next_step}
     if isinstance(error, MemoryError):
         problem = "it takes more memory than a slide may."
         return {"problem": problem, "next_step": "Save it as a tiled pyramidal TIFF."}

@@ -46,8 +46,9 @@ def _is_folder(path: Path) -> bool:
     try:
         return path.is_dir()
     except (OSError, ValueError) as error:
+        why = getattr(error, "strerror", "") or type(error).__name__
         raise SlideError(
-            path, f"it cannot be opened ({error}).", "Check the path."
+            path, f"it cannot be opened ({why}).", "Check the path."
         ) from error
 
 

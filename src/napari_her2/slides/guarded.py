@@ -37,8 +37,19 @@ Place = tuple[int, int, int]
 """(level, row, col) of a block."""
 
 
-def open_guarded(path: Path, limits: DecoderLimits | None = None) -> SlideSource:
+def open_guarded(
+    path: Path, limits: DecoderLimits | None = None, *, name: str = "Slide"
+) -> SlideSource:
     """Open a slide in a process of its own.
+
+    Parameters
+    ----------
+    path
+        A file, or the folder of an OME-Zarr image.
+    limits
+        Those for this machine when None.
+    name
+        What errors call the slide; never its path.
 
     Raises
     ------
@@ -46,8 +57,12 @@ def open_guarded(path: Path, limits: DecoderLimits | None = None) -> SlideSource
         If the slide is refused, or opening it crashed, hung or took too much.
     """
     if not HAS_WORKERS:
-        return open_source(path)
-    guard = _Guard(path, limits or usual_limits())
+        try:
+            return open_source(path)
+        except SlideError as error:
+            error.name_it(name)
+            raise
+    guard = _Guard(path, limits or usual_limits(), name)
     form = guard.form
     levels = [GuardedBlocks(guard, index) for index in range(len(form.levels))]
     return SlideSource(
@@ -79,9 +94,10 @@ class GuardedBlocks:
 class _Guard:
     """The worker of one slide, replaced when it dies."""
 
-    def __init__(self, path: Path, limits: DecoderLimits) -> None:
+    def __init__(self, path: Path, limits: DecoderLimits, name: str) -> None:
         self._path = path
         self._limits = limits
+        self._name = name
         self._lock = threading.Lock()
         self._is_closed = False
         self._n_restarts = 0
@@ -98,6 +114,9 @@ class _Guard:
         decoder = self._living()
         try:
             return decoder.read_block(*place)
+        except SlideError as error:
+            error.name_it(self._name)
+            raise
         except DecoderGone as gone:
             if self._is_closed:
                 raise self._closed() from None
@@ -132,6 +151,9 @@ class _Guard:
 
         try:
             return Decoder(self._path, self._limits)
+        except SlideError as error:
+            error.name_it(self._name)
+            raise
         except DecoderGone as gone:
             raise self._error(str(gone)) from None
         except OSError as error:
@@ -139,10 +161,12 @@ class _Guard:
                 self._path,
                 f"no process can be started to read it ({error.strerror}).",
                 "Close other programs, then open it again.",
+                self._name,
             ) from error
 
     def _error(self, problem: str) -> SlideError:
-        return SlideError(self._path, f"{problem}.", _DAMAGED)
+        return SlideError(self._path, f"{problem}.", _DAMAGED, self._name)
 
     def _closed(self) -> SlideError:
-        return SlideError(self._path, "it was closed.", "Open the slide again.")
+        problem, next_step = "it was closed.", "Open the slide again."
+        return SlideError(self._path, problem, next_step, self._name)

@@ -31,7 +31,9 @@ class Slide:
     Attributes
     ----------
     path
-        Where it was opened from.
+        Where it was opened from; for reading the file, never for telling of it.
+    name
+        What the slide is called in words: its stain, or just a slide.
     fingerprint
         ``"blake2b:<hex>"`` of the content, see :mod:`.fingerprint`.
     mpp
@@ -41,8 +43,9 @@ class Slide:
         levels that the file lacks are built on demand.
     """
 
-    def __init__(self, path: Path, source: SlideSource) -> None:
+    def __init__(self, path: Path, source: SlideSource, name: str = "Slide") -> None:
         self.path = path
+        self.name = name
         self.fingerprint = source.fingerprint
         self.mpp: float | None = plausible_mpp(source.mpp)
         self.is_synthetic = source.is_synthetic
@@ -123,7 +126,7 @@ class Slide:
     def __repr__(self) -> str:
         scale = "scale unknown" if self.mpp is None else f"{self.mpp:g} µm/px"
         height, width = self.shape
-        return f"<Slide {self.path.name}: {width} × {height} px, {scale}>"
+        return f"<{self.name}: {width} × {height} px, {scale}>"
 
 
 def open_slide(
@@ -147,10 +150,18 @@ def open_slide(
     SlideError
         If it cannot be read, is no RGB slide, or is not that stain.
     """
-    path = Path(path)
-    source = open_source(path) if in_process else open_guarded(path)
+    name = "Slide" if stain is None else f"{stain.label} slide"
     try:
-        slide = Slide(path, source)
+        return _open(Path(path), stain, name, in_process=in_process)
+    except SlideError as error:
+        error.name_it(name)
+        raise
+
+
+def _open(path: Path, stain: Stain | None, name: str, *, in_process: bool) -> Slide:
+    source = open_source(path) if in_process else open_guarded(path, name=name)
+    try:
+        slide = Slide(path, source, name)
     except BaseException:
         source.close()
         raise

@@ -11,6 +11,7 @@ from typing import Any
 import tifffile
 
 from napari_her2.core.errors import SlideError
+from napari_her2.slides.broken import kind_of
 from napari_her2.slides.fingerprint import fingerprint_tiff
 from napari_her2.slides.shared_file import SharedFile
 from napari_her2.slides.source import SlideSource
@@ -52,7 +53,7 @@ def open_tiff(path: Path) -> SlideSource:
         file.close()
         raise SlideError(
             path,
-            f"it is a broken TIFF ({str(error)[:120] or type(error).__name__}).",
+            f"it is a broken TIFF ({kind_of(error)}).",
             "Copy or export the file again.",
         ) from error
     return SlideSource(

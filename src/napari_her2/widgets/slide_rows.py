@@ -43,7 +43,8 @@ class SlideRows(Listener):
             height, width = slide.shape
             scale = "scale unknown" if slide.mpp is None else f"{slide.mpp:.3g} µm/px"
             self.facts[stain].setText(f"{width:,} × {height:,} px   {scale}")
-            self.facts[stain].setToolTip(slide.path.name)
+            content = slide.fingerprint.partition(":")[2]
+            self.facts[stain].setToolTip(f"Content {content[:12]}")
 
 
 class ScaleEntry(QWidget):
