@@ -12,7 +12,7 @@ import shutil
 import struct
 import zipfile
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -335,10 +335,18 @@ def write_ome(path: Path) -> None:
         tiff.write(image[::2, ::2], subfiletype=1, **options)
 
 
-def write_ndpi(path: Path) -> None:
-    """Write two levels as Hamamatsu does: JPEG strips, links of 64 bits."""
+def write_ndpi(
+    path: Path,
+    image: NDArray[np.uint8] | None = None,
+    words: Sequence[tuple[int, bytes]] = (),
+) -> None:
+    """Write two levels as Hamamatsu does: JPEG strips, links of 64 bits.
+
+    ``words`` are further tags of text, with codes above 65421.
+    """
     data = bytearray(b"II*\0" + struct.pack("<Q", 12))
-    images = [_noise(), _noise()[::2, ::2]]
+    image = _noise() if image is None else image
+    images = [image, image[::2, ::2]]
     for index, image in enumerate(images):
         stream = imagecodecs.jpeg_encode(np.ascontiguousarray(image), level=90)
         height, width = image.shape[:2]
@@ -348,6 +356,7 @@ def write_ndpi(path: Path) -> None:
             (278, 4, height), (279, 4, len(stream)), (282, 5, (20000, 1)),
             (283, 5, (20000, 1)), (296, 3, 3), (65420, 4, 1),
             (65421, 11, 20.0 / (index + 1)),
+            *((code, 2, word + bytes(5)) for code, word in words),
         ]  # fmt: skip
         # behind the link stand the upper halves of all values
         extra_at = len(data) + 2 + 12 * len(tags) + 8 + 4 * len(tags)
