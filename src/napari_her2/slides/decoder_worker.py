@@ -28,6 +28,8 @@ from napari_her2.slides.source import SlideSource
 from napari_her2.slides.source_form import form_of
 
 _AGAIN = "Copy or export the file again."
+_NICENESS = 5
+"""Behind the window, which must not wait, and before a run, which niceness 10 has."""
 
 
 def main(arguments: list[str]) -> None:
@@ -44,6 +46,7 @@ def main(arguments: list[str]) -> None:
         send_message(lanes[0], _refusal(error))
         return
     send_message(lanes[0], form_of(source))
+    os.nice(_NICENESS)
     slot_bytes = receive_message(lanes[0], None)["slot_bytes"]
     # closed lanes are those the parent does not want for blocks of this size
     memory = mmap.mmap(memory_fd, 0)
