@@ -168,13 +168,15 @@ def rows(n_files: int, names: list[str]) -> list[dict[str, Any]]:
         return {"name": name, "value": value, "unit": unit, **about}
 
     found = list(outcomes.values())
-    n_all = f"{n_files} damaged files of each of {len(found)} formats"
-    refused = sum(x.n_refused for x in found) / (n_files * len(found))
+    n_all = n_files * len(found)
+    refused = sum(x.n_refused for x in found) / n_all
     peak = max(x.peak_bytes for x in found) / 1e6
     return [
-        row(f"{n_all}: crashes", sum(len(x.crashed) for x in found), "", "0"),
-        row(f"{n_all}: hangs", sum(len(x.hung) for x in found), "", "0"),
-        row(f"{n_all}: other errors", sum(len(x.escaped) for x in found), "", "0"),
+        row("damaged files that were opened", n_all, "files"),
+        row("damaged files: formats", len(found), ""),
+        row("damaged files: crashes", sum(len(x.crashed) for x in found), "", "0"),
+        row("damaged files: hangs", sum(len(x.hung) for x in found), "", "0"),
+        row("damaged files: other errors", sum(len(x.escaped) for x in found), "", "0"),
         row("damaged files: share that is refused", refused, ""),
         row("damaged files: most memory", peak, "MB", f"<= {CAP_BYTES / 1e6:.0f}"),
         row("damaged files: longest", max(x.longest_s for x in found), "s"),

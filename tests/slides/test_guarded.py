@@ -221,6 +221,34 @@ def test_closing_ends_the_worker_and_the_reads_under_way(slide_path, guarded):
         source.levels[0].read_block(0, 0)
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="threads have a niceness there")
+def test_a_thread_that_gives_way_is_read_for_with_low_priority(slide_path, guarded):
+    source = guarded(slide_path)
+    used = []
+    ask = decoder_of(source)._ask
+    decoder_of(source)._ask = lambda index, *rest: (
+        used.append(index) or ask(index, *rest)
+    )
+
+    def read():
+        os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), 5)
+        return source.levels[0].read_block(0, 0)
+
+    source.levels[0].read_block(0, 1)
+    before = os.getpriority(os.PRIO_PROCESS, os.getpid())
+    thread = threading.Thread(target=read)
+    if before < 5:
+        thread.start()
+        thread.join()
+        assert [index % 2 for index in used] == [0, 1]
+    pid = decoder_of(source).pid
+    levels = {
+        os.getpriority(os.PRIO_PROCESS, thread.id)
+        for thread in psutil.Process(pid).threads()
+    }
+    assert levels == {before, min(before + 10, 19)}
+
+
 def test_a_slide_that_is_forgotten_takes_its_worker_with_it(slide_path):
     slide = open_slide(slide_path)
     process = decoder_of(slide._source)._process

@@ -4,7 +4,9 @@ Each slide has a process of its own, so that what a hostile file does to it hits
 no other slide, and no process has read two files. A *lane* is a socket, a thread
 in the worker and a piece of memory that both processes see: a request and its
 answer are a few bytes of JSON, the pixels lie in the memory and are copied once.
-Several threads read at once, each on a lane of its own.
+Several threads read at once, each on a lane of its own. Half of the lanes have a
+low priority: they serve threads that have one too, as those of a run do, which give
+way to the window.
 """
 
 from __future__ import annotations
@@ -66,9 +68,9 @@ class Decoder:
         self._limits = limits
         self._lock = threading.Lock()
         self._reason = ""
-        self._idle: SimpleQueue[int] = SimpleQueue()
+        self._idle: tuple[SimpleQueue[int], ...] = (SimpleQueue(), SimpleQueue())
         self._n_lanes = 0
-        n_lanes = min(_MAX_LANES, (os.cpu_count() or 1) + 2)
+        n_lanes = 2 * min(_MAX_LANES, (os.cpu_count() or 1) + 2)
         with contextlib.ExitStack() as theirs:
             pairs = [socket.socketpair() for _ in range(n_lanes)]
             self._lanes = [ours for ours, _ in pairs]
@@ -113,7 +115,7 @@ class Decoder:
             If the worker died of it, of another block, or was closed.
         """
         shape = self.form.levels[level].shape_of(row, col)
-        index = self._idle.get()
+        index = self._idle[_gives_way()].get()
         try:
             request = {"level": level, "row": row, "col": col}
             reply = self._ask(index, request, self._limits.block_s)
@@ -121,7 +123,7 @@ class Decoder:
                 raise self._give_up("its worker sent a block of another size")
             return self._copy(index, shape)
         finally:
-            self._idle.put(index)
+            self._idle[index % 2].put(index)
 
     def _copy(self, index: int, shape: tuple[int, int, int]) -> NDArray[np.uint8]:
         start, size = index * self._slot_bytes, shape[0] * shape[1] * 3
@@ -134,12 +136,12 @@ class Decoder:
             self._reason = self._reason or "it was closed"
         self._process.kill()
         # the reads under way end at once; a lane goes when nobody listens to it
-        lanes = [self._idle.get() for _ in range(self._n_lanes)]
+        lanes = [self._idle[index % 2].get() for index in range(self._n_lanes)]
         self._end()
         if lanes:
             self._memory.close()
         for index in lanes:
-            self._idle.put(index)
+            self._idle[index % 2].put(index)
 
     def _open(self, memory_fd: int) -> None:
         request = {
@@ -152,13 +154,13 @@ class Decoder:
         except ValueError as error:
             raise self._give_up(f"its worker made no sense ({error})") from error
         self._slot_bytes = max(level.block_bytes for level in self.form.levels)
-        n_lanes = max(1, min(len(self._lanes), _SHARED_BYTES // self._slot_bytes))
+        n_lanes = max(2, min(len(self._lanes), _SHARED_BYTES // self._slot_bytes))
         _size_for_good(memory_fd, n_lanes * self._slot_bytes)
         self._memory = mmap.mmap(memory_fd, 0)
         self._send(0, {"slot_bytes": self._slot_bytes})
         self._n_lanes = n_lanes
         for index in range(n_lanes):
-            self._idle.put(index)
+            self._idle[index % 2].put(index)
 
     def _ask(self, index: int, request: Message, within_s: float) -> Message:
         self._send(index, request)
@@ -203,6 +205,14 @@ def _start(descriptors: list[int]) -> subprocess.Popen[bytes]:
         pass_fds=descriptors,
         start_new_session=True,
     )
+
+
+def _gives_way() -> bool:
+    """Whether this thread has a lower priority than the main thread."""
+    if sys.platform != "linux":
+        return False
+    niceness = os.getpriority(os.PRIO_PROCESS, threading.get_native_id())
+    return niceness > os.getpriority(os.PRIO_PROCESS, os.getpid())
 
 
 def _death(process: subprocess.Popen[bytes]) -> str:

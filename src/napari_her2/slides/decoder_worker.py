@@ -28,8 +28,8 @@ from napari_her2.slides.source import SlideSource
 from napari_her2.slides.source_form import form_of
 
 _AGAIN = "Copy or export the file again."
-_NICENESS = 5
-"""Behind the window, which must not wait, and before a run, which niceness 10 has."""
+_NICENESS = 10
+"""Of lanes with odd numbers, which read for threads that give way to the window."""
 
 
 def main(arguments: list[str]) -> None:
@@ -46,14 +46,16 @@ def main(arguments: list[str]) -> None:
         send_message(lanes[0], _refusal(error))
         return
     send_message(lanes[0], form_of(source))
-    os.nice(_NICENESS)
     slot_bytes = receive_message(lanes[0], None)["slot_bytes"]
     # closed lanes are those the parent does not want for blocks of this size
     memory = mmap.mmap(memory_fd, 0)
     n_lanes = len(memory) // slot_bytes
     for index, lane in enumerate(lanes[:n_lanes]):
         slot = np.frombuffer(memory, np.uint8, slot_bytes, index * slot_bytes)
-        threading.Thread(target=_serve, args=(source, lane, slot), daemon=True).start()
+        gives_way = index % 2 == 1
+        threading.Thread(
+            target=_serve, args=(source, lane, slot, gives_way), daemon=True
+        ).start()
     os.read(lifeline, 1)
 
 
@@ -71,8 +73,14 @@ def _end_with(lifeline: int) -> None:
         sys.exit()
 
 
-def _serve(source: SlideSource, lane: socket.socket, slot: np.ndarray) -> None:
+def _serve(
+    source: SlideSource, lane: socket.socket, slot: np.ndarray, gives_way: bool
+) -> None:
     """Answer the requests of one lane, one after the other."""
+    if gives_way and sys.platform == "linux":
+        thread = threading.get_native_id()
+        nice = os.getpriority(os.PRIO_PROCESS, thread) + _NICENESS
+        os.setpriority(os.PRIO_PROCESS, thread, min(nice, 19))
     while True:
         wanted = receive_message(lane, None)
         try:
