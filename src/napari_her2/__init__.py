@@ -3,8 +3,13 @@
 Importing this package loads neither Qt nor torch.
 """
 
-from importlib.metadata import version
-
-__version__ = version("napari-her2")
-
 __all__ = ["__version__"]
+
+
+def __getattr__(name: str) -> str:
+    # asked for late: finding it takes longer than a slide's worker takes to start
+    if name == "__version__":
+        from importlib.metadata import version
+
+        return version("napari-her2")
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from contextlib import nullcontext
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -67,7 +68,28 @@ def get_reader(path: str | Sequence[str]) -> ReadLayers | None:
 
 
 def read_layers(path: str) -> list[Any]:
-    """Open a case in the session of the current viewer; return its layers."""
+    """Open a case in the session of the current viewer.
+
+    The stage adds the layers: those that napari adds for a reader carry the path,
+    and the path of a case may say who the patient is.
+    """
+    _open_here(Path(path))
+    return _NO_LAYERS
+
+
+def sample_data() -> list[Any]:
+    """Open the virtual sample case and return its layers."""
+    desk = _open_here(sample_case_path(), adds_slides=False)
+    if desk is None:
+        return _NO_LAYERS
+    state = desk.session.state
+    if state.pair is None or state.case is None:
+        return _NO_LAYERS
+    return list(slide_layers(state.pair, state.case.case_id))
+
+
+def _open_here(path: Path, *, adds_slides: bool = True) -> Desk | None:
+    """Open a case in the current viewer; a warning says why it could not be."""
     viewer = current_viewer()
     if viewer is None:
         raise NotReadyError(
@@ -76,18 +98,13 @@ def read_layers(path: str) -> list[Any]:
     desk = desk_of(viewer)
     state = desk.session.state
     before = state.case
-    with desk.stage.slides_added_elsewhere():
-        desk.open_paths([Path(path)])
-    if state.pair is None or state.case is None or state.case is before:
+    with nullcontext() if adds_slides else desk.stage.slides_added_elsewhere():
+        desk.open_paths([path])
+    if state.case is None or state.case is before:
         if state.notice is not None:
             show_warning(state.notice.text)  # the docks may not be open
-        return _NO_LAYERS
-    return list(slide_layers(state.pair, state.case.case_id))
-
-
-def sample_data() -> list[Any]:
-    """Open the virtual sample case."""
-    return read_layers(str(sample_case_path()))
+        return None
+    return desk
 
 
 def open_review_workspace(viewer: napari.Viewer) -> None:

@@ -54,8 +54,8 @@ def test_points_keep_their_header_and_other_columns(tmp_path, transform):
     ("text", "problem"),
     [
         ("a,b\n1,2\n", "has the columns a, b"),
-        ("x,y\n1\n", "Line 2 of points.csv holds no point"),
-        ("x,y\n1,north\n", "Line 2 of points.csv holds no point"),
+        ("x,y\n1\n", "Line 2 of the table holds no point"),
+        ("x,y\n1,north\n", "Line 2 of the table holds no point"),
         ("", "cannot be read as a table"),
     ],
 )

@@ -89,7 +89,7 @@ def test_a_request_that_makes_no_sense_is_one_line_and_a_code(
 def test_a_missing_case_is_named(command, tmp_path: Path) -> None:
     code, _, error = command("run", tmp_path / "no.her2case.json", "--out", tmp_path)
     assert code == 4
-    assert "no.her2case.json" in error
+    assert "Case: the case cannot be read" in error
 
 
 def test_synthesize_needs_a_scale_and_says_how_to_give_it(
@@ -179,7 +179,7 @@ def test_synthesize_refuses_an_unfamiliar_image_unless_forced(
     request = ["synthesize", unpaired, "--bundle", tiny_bundle_path, "--mpp", 0.5]
     code, _, error = command(*request, "--out", out)
     assert code == 7
-    assert "field.png cannot be assessed" in error
+    assert "H&E cannot be assessed" in error
     assert not out.exists()
     code, _, _ = command(*request, "--out", out, "--force")
     assert code == 0

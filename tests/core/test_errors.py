@@ -17,13 +17,27 @@ FILE_ERRORS = [
 PLAIN_ERRORS = [errors.UsageError, errors.NotReadyError, errors.ReviewError]
 
 
-@pytest.mark.parametrize("kind", FILE_ERRORS)
+@pytest.mark.parametrize("kind", [errors.BundleError, errors.StorageError])
 def test_an_error_about_a_file_names_it_without_its_folder(kind):
-    error = kind("/patients/secret/slide.svs", "is truncated.", "Copy it again.")
+    error = kind("/patients/secret/scores.csv", "is truncated.", "Copy it again.")
 
-    assert str(error) == "slide.svs: is truncated. Copy it again."
-    assert error.problem == "slide.svs: is truncated."
+    assert str(error) == "scores.csv: is truncated. Copy it again."
+    assert error.problem == "scores.csv: is truncated."
     assert error.next_step == "Copy it again."
+
+
+@pytest.mark.parametrize(
+    ("kind", "named"), [(errors.SlideError, "Slide"), (errors.CaseError, "Case")]
+)
+def test_an_error_about_a_patients_file_does_not_name_it(kind, named):
+    error = kind("/patients/secret/anna.svs", "is truncated.", "Copy it again.")
+
+    assert str(error) == f"{named}: is truncated. Copy it again."
+    assert error.path.name == "anna.svs"
+    assert "anna" not in repr(error)
+    error.name_it("H&E slide")
+    assert error.problem == "H&E slide: is truncated."
+    assert str(copy.copy(error)) == str(error)
 
 
 @pytest.mark.parametrize("kind", PLAIN_ERRORS)

@@ -263,10 +263,10 @@ def test_a_run_that_cannot_be_says_why(tmp_path, slide, start, he_pair, bundle):
         list(start(boxed(0, 0, 9, 9), boxed(9, 9, 20, 20))[0])
     with pytest.raises(NotReadyError, match="HER2 IHC"):
         open_store(he_pair, bundle_of(tmp_path, inputs=("ihc",)))
-    with pytest.raises(NotReadyError, match=r"he\.tif has 0\.5 µm/px, too coarse"):
+    with pytest.raises(NotReadyError, match=r"Slide: it has 0\.5 µm/px, too coarse"):
         open_store(he_pair, bundle_of(tmp_path, mpp=0.3))
     unknown = pair_of(slide("x.tif", speckled((99, 99), 1), None))
-    with pytest.raises(NotReadyError, match=r"scale of x\.tif is unknown"):
+    with pytest.raises(NotReadyError, match=r"Slide: its scale is unknown"):
         open_store(unknown, bundle)
     other = open_store(he_pair, bundle_of(tmp_path, mpp=0.6), root=tmp_path)
     with pytest.raises(UsageError, match="belongs to other"):

@@ -17,10 +17,11 @@ from napari_her2.slides.slide import open_slide
 
 
 def refused(path, problem):
-    """Assert that opening names the file, the problem and a next step."""
+    """Assert that opening names the problem and a next step, never the file."""
     with pytest.raises(SlideError, match=problem) as caught:
         open_slide(path)
-    assert str(caught.value).startswith(f"{Path(path).name}: ")
+    assert str(caught.value).startswith("Slide: ")
+    assert Path(path).name not in str(caught.value)
     assert caught.value.next_step.endswith(".")
 
 
@@ -71,7 +72,8 @@ def test_permission_denied_by_the_system(tiff, noise, monkeypatch):
         raise PermissionError(13, "Permission denied")
 
     monkeypatch.setattr(Path, "open", denied)
-    refused(path, "Permission denied")
+    with pytest.raises(SlideError, match="Permission denied"):
+        open_slide(path, in_process=True)
 
 
 def test_a_name_that_cannot_be():
@@ -181,7 +183,7 @@ def test_a_damaged_tile_shows_when_it_is_read(tiff, noise):
     data[offset : offset + 200] = b"\xff" * 200
     path.write_bytes(data)
     with open_slide(path) as slide:
-        with pytest.raises(SlideError, match=r"a\.tif: block 0 is damaged"):
+        with pytest.raises(SlideError, match="Slide: block 0 is damaged"):
             slide.levels[0][:10, :10]
         assert slide.levels[0][:, 64:].any()
 
@@ -324,42 +326,3 @@ def test_a_synthetic_image_is_no_real_slide(tmp_path, stained):
         assert slide.is_synthetic
     with pytest.raises(SlideError, match="synthetic image"):
         open_slide(path, stain=Stain.IHC)
-
-
-@pytest.mark.parametrize("kind", ["strips", "tiles", "ome", "png", "jpeg"])
-def test_mutations_open_or_are_refused(tmp_path, tiff, noise, kind):
-    """200 damaged files of each kind: a slide that reads, or a SlideError."""
-    image = noise(70, 90)
-    options = {
-        "strips": {"rowsperstrip": 16, "compression": "zlib"},
-        "tiles": {"tile": (32, 32), "compression": "jpeg"},
-        "ome": {"tile": (32, 32), "ome": True, "metadata": {"axes": "YXS"}},
-    }
-    if kind in options:
-        data = tiff(image, "a.ome.tif", **options[kind]).read_bytes()
-    else:
-        data = {"png": imagecodecs.png_encode, "jpeg": imagecodecs.jpeg_encode}[kind](
-            image
-        )
-    rng = np.random.default_rng(len(kind))
-    path = tmp_path / "mutated.ome.tif"
-    n_refused = 0
-    for _ in range(200):
-        mutated = bytearray(data)
-        # half of the damage hits the head, where the structure is
-        span = len(data) if rng.random() < 0.5 else min(len(data), 400)
-        for at in rng.integers(4, span, rng.integers(1, 8)):
-            mutated[at] = rng.choice([0, 1, 0x7F, 0xFF, rng.integers(256)])
-        if rng.random() < 0.2:
-            del mutated[rng.integers(8, len(mutated)) :]
-        path.write_bytes(mutated)
-        try:
-            with open_slide(path) as slide:
-                for level in slide.levels:
-                    if level.size < 1e8:
-                        assert np.asarray(level).shape == level.shape
-        except SlideError:
-            n_refused += 1
-    assert n_refused > 0
-    # a PNG carries checksums, the others hold pixels that nothing checks
-    assert n_refused < 200 or kind == "png"

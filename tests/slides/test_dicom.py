@@ -4,6 +4,7 @@ import builtins
 import importlib
 import shutil
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 
 import numpy as np
 import pytest
@@ -12,7 +13,9 @@ from tests.slides.dicom_files import uids, write_instance
 from napari_her2.core.errors import SlideError
 from napari_her2.slides import dicom_series, fingerprint
 from napari_her2.slides.halving import halve
-from napari_her2.slides.slide import open_slide
+from napari_her2.slides.slide import open_slide as open_any
+
+open_slide = partial(open_any, in_process=True)  # workers are tested apart
 
 
 @pytest.fixture

@@ -12,7 +12,7 @@ from napari_her2.slides.slide import open_slide
 
 
 def name_of(path):
-    with open_slide(path) as slide:
+    with open_slide(path, in_process=True) as slide:
         return slide.fingerprint
 
 

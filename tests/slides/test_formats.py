@@ -77,7 +77,7 @@ def test_label_and_macro_are_never_decoded(real, monkeypatch):
         "asarray",
         lambda self, *args, **kwargs: touched.append(self) or read_block(self),
     )
-    with open_slide(path) as slide:
+    with open_slide(path, in_process=True) as slide:
         np.asarray(slide.levels[-1])
         offsets = {o for blocks in slide._source.levels for o in blocks.offsets}
     assert not touched

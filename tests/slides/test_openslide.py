@@ -3,6 +3,7 @@
 import importlib
 import shutil
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 
 import numpy as np
 import pytest
@@ -12,7 +13,10 @@ from tests.slides.scanner_files import write_bif, write_mrxs, write_scn
 from napari_her2.core.errors import SlideError
 from napari_her2.slides import fingerprint
 from napari_her2.slides.openslide_slide import open_openslide
-from napari_her2.slides.slide import Slide, open_slide
+from napari_her2.slides.slide import Slide
+from napari_her2.slides.slide import open_slide as open_any
+
+open_slide = partial(open_any, in_process=True)  # workers are tested apart
 
 
 @pytest.fixture

@@ -74,7 +74,7 @@ def test_the_case_dock_says_what_is_open(dock, open_desk):
 def test_an_error_is_a_notice_with_its_next_step_and_can_be_put_away(dock, open_desk):
     case = dock(CaseDock, open_desk)
     open_desk.open_paths([open_desk.session.state.case.he.with_name("x.her2case.json")])
-    assert "x.her2case.json: the case cannot be read" in case.notice.text.text()
+    assert "Case: the case cannot be read" in case.notice.text.text()
     assert case.notice.isVisible()
     assert open_desk.session.state.case is not None, "the open case stays open"
     case.notice.put_away.click()
@@ -439,7 +439,7 @@ def test_the_pairing_is_told_in_words_and_a_light(dock, open_desk):
     set_error(open_desk, GOOD)
     assert "H&E and IHC lie on each other" in panel.state.text()
     assert panel.error.text() == (
-        "Error 2 µm (median), 6 µm (90th percentile) at 90 places"
+        "Error 2.0 µm (median), 6.0 µm (90th percentile) at 90 places"
     )
     set_error(open_desk, BAD)
     assert "do not lie on each other" in panel.state.text()

@@ -92,13 +92,13 @@ def _read_points(
             header, *rows = [row for row in csv.reader(stream) if row]
     except (OSError, UnicodeDecodeError, ValueError) as error:
         raise UsageError(
-            f"{path.name} cannot be read as a table of points.",
+            "The file cannot be read as a table of points.",
             "Give a CSV file with the columns x and y.",
         ) from error
     header = [name.strip() for name in header]
     if not {"x", "y"} <= set(header):
         raise UsageError(
-            f"{path.name} has the columns {', '.join(header)}.",
+            f"The table has the columns {', '.join(header)}.",
             "It needs x and y, in level-0 pixels.",
         )
     places = []
@@ -107,7 +107,7 @@ def _read_points(
             place = tuple(float(row[header.index(name)]) for name in ("y", "x"))
         except (IndexError, ValueError) as error:
             raise UsageError(
-                f"Line {number} of {path.name} holds no point.",
+                f"Line {number} of the table holds no point.",
                 "Give two numbers, x and y.",
             ) from error
         places.append((place[0], place[1]))

@@ -52,9 +52,9 @@ def screen(
     with out.open("w", encoding="utf-8", newline="") as stream:
         table = csv.writer(stream, lineterminator="\n")
         table.writerow(("image", "abstained", "reason", "distance"))
-        for path in images:
+        for number, path in enumerate(images, start=1):
             if note := scale_note(path, mpp, opened.card.mpp):
-                typer.echo(note, err=True)
+                typer.echo(f"Image {number}: {note}", err=True)
             found = screen_file(path, declared, familiarity, opened.card.mpp, mpp)
             distance = "" if math.isnan(found.distance) else f"{found.distance:.4f}"
             abstained = "true" if found.abstained else "false"

@@ -39,22 +39,57 @@ class UsageError(Her2Error):
 
 
 class _FileError(Her2Error):
-    def __init__(self, path: Path | str, problem: str, next_step: str) -> None:
+    """An error about a file or folder, which is named without its folder."""
+
+    def __init__(
+        self, path: Path | str, problem: str, next_step: str, what: str = ""
+    ) -> None:
         self.path = Path(path)
-        super().__init__(f"{self.path.name}: {problem}", next_step)
-        self.args = (path, problem, next_step)
+        super().__init__(problem, next_step)
+        self.detail = problem
+        self.name_it(what or self.path.name)
+
+    def name_it(self, what: str) -> None:
+        """Say from now on what the error is about in these words."""
+        self.what = what
+        self.problem = f"{what}: {self.detail}"
+        self.args = (self.path, self.detail, self.next_step, what)
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({str(self)!r})"
 
 
-class SlideError(_FileError):
-    """A slide file cannot be read, or is not what it was given as."""
+class _PatientFileError(_FileError):
+    """An error about a file whose name may say who the patient is.
+
+    Files and folders of slides carry names and accession numbers, and an error
+    ends in a notice, on a terminal or in a log. So its words never hold the name;
+    ``path`` is there for the program that asked.
+    """
+
+    usual_name: ClassVar[str]
+
+    def __init__(
+        self, path: Path | str, problem: str, next_step: str, what: str = ""
+    ) -> None:
+        super().__init__(path, problem, next_step, what or self.usual_name)
+
+
+class SlideError(_PatientFileError):
+    """A slide file cannot be read, or is not what it was given as.
+
+    The words name the slide by its stain where that is known.
+    """
 
     exit_code = 3
+    usual_name = "Slide"
 
 
-class CaseError(_FileError):
+class CaseError(_PatientFileError):
     """A case manifest is broken or points where it must not."""
 
     exit_code = 4
+    usual_name = "Case"
 
 
 class BundleError(_FileError):

@@ -92,8 +92,8 @@ class RegistrationError:
             )
         unit = "µm" if known else "px"
         return (
-            f"error {self.median_um:.3g} {unit} (median), {self.p90_um:.3g} {unit} "
-            f"(90th percentile) at {self.n_found} places"
+            f"error {_short(self.median_um)} {unit} (median), "
+            f"{_short(self.p90_um)} {unit} (90th percentile) at {self.n_found} places"
         )
 
 
@@ -185,6 +185,10 @@ def is_number(value: Any) -> bool:
     """Whether a value of JSON is a finite number."""
     is_real = isinstance(value, int | float) and not isinstance(value, bool)
     return is_real and math.isfinite(value)
+
+
+def _short(value: float) -> str:
+    return f"{value:.1f}" if value < 10 else f"{value:.0f}"
 
 
 def _or_none(value: float) -> float | None:

@@ -130,7 +130,7 @@ class Analysis:
             )
             if seen.abstained:
                 raise NotReadyError(
-                    f"{slide.path.name} cannot be assessed: {seen.reason}.",
+                    f"{stain.label} cannot be assessed: {seen.reason}.",
                     "Give --force to go on; every output is then marked as forced.",
                 )
 

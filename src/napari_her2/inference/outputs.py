@@ -209,6 +209,7 @@ def _stored_in(folder: Path) -> Iterator[None]:
     except OSError as error:
         raise StorageError(
             folder,
-            f"results cannot be written to {folder} ({error.strerror or error}).",
+            f"they cannot be written ({error.strerror or error}).",
             "Free space there or choose another folder, then run again.",
+            "Results",
         ) from error

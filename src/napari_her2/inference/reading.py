@@ -138,7 +138,7 @@ def _reference(he: Slide | None, ihc: Slide | None, card: Card) -> Slide:
 def _known_mpp(slide: Slide) -> float:
     if slide.mpp is None:
         raise NotReadyError(
-            f"The scale of {slide.path.name} is unknown.",
+            f"{slide.name}: its scale is unknown.",
             "Give its µm per pixel in the Case dock, the manifest or with --mpp.",
         )
     return slide.mpp
@@ -148,7 +148,7 @@ def _grid(slide: Slide, card: Card) -> TileGrid:
     mpp = _known_mpp(slide)
     if mpp > COARSEST_SLIDE * card.mpp:
         raise NotReadyError(
-            f"{slide.path.name} has {mpp:g} µm/px, too coarse for the bundle "
+            f"{slide.name}: it has {mpp:g} µm/px, too coarse for the bundle "
             f"{card.name}, which reads {card.mpp:g} µm/px.",
             "Open a slide scanned at a higher magnification or choose another bundle.",
         )

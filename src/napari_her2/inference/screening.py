@@ -244,4 +244,4 @@ def scale_note(path: Path | str, given_mpp: float | None, mpp: float) -> str:
                 return ""
     except Her2Error:
         return ""
-    return f"{Path(path).name}: scale unknown, taken as the bundle's {mpp:g} µm/px."
+    return f"scale unknown, taken as the bundle's {mpp:g} µm/px."

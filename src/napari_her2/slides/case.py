@@ -50,13 +50,13 @@ class Case:
     """
 
     case_id: str
-    he: Path | None
-    ihc: Path | None
+    he: Path | None = field(repr=False)
+    ihc: Path | None = field(repr=False)
     he_to_ihc_um: Affine = field(default_factory=Affine)
     transform_source: str = "identity"
     he_mpp: float | None = None
     ihc_mpp: float | None = None
-    manifest_path: Path | None = None
+    manifest_path: Path | None = field(default=None, repr=False)
 
     def path_of(self, stain: Stain) -> Path | None:
         """Return the path of the slide with this stain."""
@@ -84,7 +84,7 @@ def read_case(path: Path | str) -> Case:
     if fields.get("schema") != SCHEMA:
         raise CaseError(
             path,
-            f"its schema is {fields.get('schema')!r}.",
+            "its schema is unknown.",
             f"This version reads {SCHEMA!r}.",
         )
     case_id = fields.get("case_id")
@@ -138,8 +138,9 @@ def write_case(case: Case, path: Path | str) -> None:
     except OSError as error:
         raise StorageError(
             path,
-            f"the case cannot be written ({error.strerror or error}).",
+            f"it cannot be written ({error.strerror or error}).",
             "Free space on that disk or choose another folder, then try again.",
+            "Case",
         ) from error
     finally:
         part.unlink(missing_ok=True)
@@ -161,7 +162,10 @@ def case_of_files(he: Path | str | None, ihc: Path | str | None) -> Case:
     paths = [None if slide is None else Path(slide) for slide in (he, ihc)]
     if paths == [None, None]:
         raise CaseError("case", "no slide was given.", "Give an H&E or an IHC slide.")
-    prints = ["" if slide is None else _fingerprint(slide) for slide in paths]
+    prints = [
+        "" if slide is None else _fingerprint(slide, stain)
+        for stain, slide in zip(Stain, paths, strict=True)
+    ]
     return Case(case_id_of(*prints), he=paths[0], ihc=paths[1])
 
 
@@ -198,7 +202,7 @@ def case_of_folder(folder: Path | str) -> Case:
     if manifests:
         raise CaseError(
             folder,
-            f"it holds {len(manifests)} cases ({', '.join(manifests[:3])}, …).",
+            f"it holds {len(manifests)} cases.",
             "Open one of the manifests.",
         )
     slides: list[Path | None] = []
@@ -207,7 +211,7 @@ def case_of_folder(folder: Path | str) -> Case:
         if len(found) > 1:
             raise CaseError(
                 folder,
-                f"it holds more than one {stain.label} slide ({', '.join(found)}).",
+                f"it holds {len(found)} {stain.label} slides.",
                 "Keep one, or write a manifest.",
             )
         slides.append(folder / found[0] if found else None)
@@ -222,10 +226,10 @@ def case_of_folder(folder: Path | str) -> Case:
     return case_of_files(*slides)
 
 
-def _fingerprint(path: Path) -> str:
-    from napari_her2.slides.formats import open_source  # formats are heavy
+def _fingerprint(path: Path, stain: Stain) -> str:
+    from napari_her2.slides.guarded import open_guarded  # formats are heavy
 
-    source = open_source(path)
+    source = open_guarded(path, name=f"{stain.label} slide")
     source.close()
     return source.fingerprint
 
@@ -282,13 +286,13 @@ def _slide_path(manifest: Path, fields: dict[str, Any], name: str) -> Path | Non
     if not inside:
         raise CaseError(
             manifest,
-            f"{name!r} points outside the manifest's folder ({text!r}).",
+            f"{name!r} points outside the manifest's folder.",
             "Move the slide beside the manifest and name it relative to it.",
         )
     if not slide.exists():
         raise CaseError(
             manifest,
-            f"the {Stain(name).label} slide {text!r} is missing.",
+            f"the {Stain(name).label} slide it names is missing.",
             "Put it back beside the manifest, or correct its name there.",
         )
     return slide
@@ -301,7 +305,7 @@ def _relative(manifest: Path, slide: Path) -> str:
     except ValueError:
         raise CaseError(
             manifest,
-            f"the slide {slide.name!r} lies outside the manifest's folder.",
+            "a slide lies outside the manifest's folder.",
             "Write the manifest in the folder that holds the slides.",
         ) from None
 
@@ -309,10 +313,10 @@ def _relative(manifest: Path, slide: Path) -> str:
 def _transform(manifest: Path, rows: object) -> Affine:
     try:
         affine = Affine.from_matrix(rows)  # type: ignore[arg-type]
-    except (ValueError, TypeError) as error:
+    except (ValueError, TypeError):
         raise CaseError(
             manifest,
-            f"'he_to_ihc_um' is no transform ({error}).",
+            "'he_to_ihc_um' is no transform.",
             "Give two rows of three numbers, [[a, b, ty], [c, d, tx]], in µm.",
         ) from None
     return affine
@@ -326,7 +330,7 @@ def _mpp(manifest: Path, fields: dict[str, Any], name: str) -> float | None:
     if not (is_number and math.isfinite(value) and MIN_MPP <= value <= MAX_MPP):
         raise CaseError(
             manifest,
-            f"{name!r} is {value!r}.",
+            f"{name!r} is no scale of a slide.",
             f"Give µm per pixel between {MIN_MPP:g} and {MAX_MPP:g}.",
         )
     return float(value)

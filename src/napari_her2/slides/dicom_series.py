@@ -65,7 +65,7 @@ def find_levels(path: Path) -> list[Instance]:
         if level.is_encapsulated and not _ends_well(level):
             raise SlideError(
                 path,
-                f"{level.path.name} is truncated.",
+                "one of its files is truncated.",
                 "Copy or export the whole series again.",
             )
     # of copies of one instance the first counts: the one that was asked for

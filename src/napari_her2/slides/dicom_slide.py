@@ -193,11 +193,10 @@ def _check_complete(path: Path, slide: Any, instances: Sequence[Instance]) -> No
         for instance in level.instances.values()
         for file in instance.image_data.files
     }
-    if left_out := [one.path.name for one in instances if str(one.path) not in used]:
+    if left_out := sum(str(one.path) not in used for one in instances):
         raise SlideError(
             path,
-            f"{len(left_out)} of its {len(instances)} files cannot be read "
-            f"({left_out[0]}).",
+            f"{left_out} of its {len(instances)} files cannot be read.",
             "They may be damaged; copy or export the whole series again.",
         )
 

@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_her2.core.errors import SlideError
+from napari_her2.slides.broken import Broken, kind_of
 from napari_her2.slides.codestream import JPEG_FRAMES
 from napari_her2.slides.embedded_profile import flat_icc
 from napari_her2.slides.fingerprint import fingerprint_file
@@ -107,8 +108,10 @@ def _pixels(path: Path, data: bytes) -> tuple[NDArray[np.uint8], _Header]:
     is_png = data.startswith(b"\x89PNG")
     try:
         header = (_png_header if is_png else _jpeg_header)(data)
+    except Broken as error:
+        raise _damaged(path, str(error)) from error
     except (struct.error, IndexError, ValueError) as error:
-        raise _damaged(path, str(error) or "its header is cut off") from error
+        raise _damaged(path, "its header is cut off") from error
     if header.problem:
         raise SlideError(
             path, f"{header.problem}.", "Only 8-bit RGB brightfield slides can be read."
@@ -124,8 +127,10 @@ def _decode(
     decode = imagecodecs.png_decode if is_png else imagecodecs.jpeg_decode
     try:
         image = np.asarray(decode(data))
+    except MemoryError as error:
+        raise _too_large(path, f"{header.width} × {header.height} px") from error
     except Exception as error:
-        raise _damaged(path, str(error)[:120] or type(error).__name__) from error
+        raise _damaged(path, kind_of(error)) from error
     shape = (header.height, header.width)
     if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] not in (3, 4):
         raise _damaged(path, f"it decodes to {image.dtype} {image.shape}")
@@ -148,9 +153,9 @@ def _upright(image: NDArray[np.uint8], orientation: int) -> NDArray[np.uint8]:
 def _png_header(data: bytes) -> _Header:
     width, height, depth, mode = struct.unpack_from(">IIBB", data, 16)
     if data[12:16] != b"IHDR" or width < 1 or height < 1:
-        raise ValueError("it has no valid PNG header")
+        raise Broken("it has no valid PNG header")
     if data.rfind(b"IEND") < 0:
-        raise ValueError("it is truncated")
+        raise Broken("it is truncated")
     problem = ""
     if _PNG_MODES.get(mode) == "grey":
         problem = "it is a grey image"
@@ -169,7 +174,7 @@ def _jpeg_header(data: bytes) -> _Header:
     frame: tuple[int, int, int, int] | None = None
     while True:
         if data[at] != 0xFF:
-            raise ValueError("its JPEG markers are broken")
+            raise Broken("its JPEG markers are broken")
         marker = data[at + 1]
         if marker == 0xFF:  # padding
             at += 1
@@ -188,12 +193,12 @@ def _jpeg_header(data: bytes) -> _Header:
             break
         at += 2 + max(length, 2)
     if frame is None:
-        raise ValueError("it has no JPEG frame")
+        raise Broken("it has no JPEG frame")
     if data.find(b"\xff\xd9", at) < 0:
-        raise ValueError("it is truncated")
+        raise Broken("it is truncated")
     depth, height, width, n_channels = frame
     if min(width, height) < 1:
-        raise ValueError("its size is zero")
+        raise Broken("its size is zero")
     problem = ""
     if n_channels != 3:
         problem = (

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Final
 
 from napari_her2.core.errors import SlideError
+from napari_her2.slides.colour import in_srgb
 from napari_her2.slides.dicom_header import is_dicom
 from napari_her2.slides.dicom_series import holds_dicom
 from napari_her2.slides.openslide_files import is_foreign
@@ -20,14 +21,24 @@ _READABLE: Final = (
 )
 
 
-def open_source(path: Path) -> SlideSource:
+def open_source(path: Path, *, use_profile: bool = False) -> SlideSource:
     """Open a slide file, or a folder that is an OME-Zarr image or a DICOM slide.
+
+    Parameters
+    ----------
+    use_profile
+        Whether colours are brought to sRGB where the file has an ICC profile.
 
     Raises
     ------
     SlideError
         If it is missing, unreadable, damaged or of no known format.
     """
+    source = _opened(path)
+    return in_srgb(source) if use_profile else source
+
+
+def _opened(path: Path) -> SlideSource:
     if _is_folder(path):
         from napari_her2.slides.ome_zarr import is_zarr_folder, open_zarr
 
@@ -58,8 +69,9 @@ def _is_folder(path: Path) -> bool:
     try:
         return path.is_dir()
     except (OSError, ValueError) as error:
+        why = getattr(error, "strerror", "") or type(error).__name__
         raise SlideError(
-            path, f"it cannot be opened ({error}).", "Check the path."
+            path, f"it cannot be opened ({why}).", "Check the path."
         ) from error
 
 

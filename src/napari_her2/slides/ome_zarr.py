@@ -9,6 +9,8 @@ from __future__ import annotations
 import math
 import zipfile
 from collections.abc import Callable
+from contextlib import suppress
+from functools import partial
 from pathlib import Path, PurePosixPath
 from typing import Any, Final
 
@@ -17,6 +19,7 @@ import zarr
 from numpy.typing import NDArray
 
 from napari_her2.core.errors import SlideError
+from napari_her2.slides.broken import Broken, kind_of
 from napari_her2.slides.fingerprint import (
     fingerprint_folder,
     fingerprint_zip,
@@ -52,7 +55,7 @@ def open_zarr(path: Path) -> SlideSource:
         else:
             fingerprint = fingerprint_zip(path)
             store = zarr.storage.ZipStore(path, mode="r")
-            close = store.close
+            close = partial(_close, store)
             node = zarr.open(store, mode="r", path=_root_in_zip(path))
         levels, mpp = _levels(path, node)
         for level in levels:
@@ -64,10 +67,16 @@ def open_zarr(path: Path) -> SlideSource:
         close()
         raise SlideError(
             path,
-            f"it is a broken OME-Zarr ({str(error)[:120] or type(error).__name__}).",
+            f"it is a broken OME-Zarr ({kind_of(error)}).",
             "Copy or export it again.",
         ) from error
     return SlideSource(levels, mpp, fingerprint, close)
+
+
+def _close(store: Any) -> None:
+    # a store whose zip proved to be broken was never opened, and cannot be closed
+    with suppress(AttributeError):
+        store.close()
 
 
 def _root_in_zip(path: Path) -> str:
@@ -75,12 +84,12 @@ def _root_in_zip(path: Path) -> str:
         infos = archive.infolist()
     names = [PurePosixPath(info.filename) for info in infos]
     if len(set(names)) < len(names):
-        raise ValueError("a file stands in the zip twice")
+        raise Broken("a file stands in the zip twice")
     if any(info.file_size > MAX_BLOCK_BYTES for info in infos):
-        raise ValueError("a file in the zip is larger than 1 GB")
+        raise Broken("a file in the zip is larger than 1 GB")
     roots = [name.parent for name in names if name.name in _MARKS]
     if not roots:
-        raise ValueError("there is no zarr in the zip")
+        raise Broken("there is no zarr in the zip")
     root = min(roots, key=lambda folder: len(folder.parts)).as_posix()
     return "" if root == "." else root
 
@@ -120,7 +129,7 @@ class ZarrBlocks:
         except Exception as error:
             raise SlideError(
                 self._path,
-                f"a chunk is damaged ({str(error)[:120] or type(error).__name__}).",
+                f"a chunk is damaged ({kind_of(error)}).",
                 "Copy or export it again.",
             ) from error
         left = [axis for axis in self._axes if axis in "yxc"]
@@ -164,20 +173,20 @@ def _levels(path: Path, node: Any) -> tuple[list[ZarrBlocks], float | None]:
     if "multiscales" not in attributes:
         if "0" in node and isinstance(node["0"], zarr.Group):
             return _levels(path, node["0"])  # bioformats2raw puts the image there
-        raise ValueError("it has no multiscales metadata")
+        raise Broken("it has no multiscales metadata")
     image = attributes["multiscales"][0]
     datasets = image["datasets"][:_MAX_LEVELS]
     axes_given = image.get("axes", "tczyx")
     names = [axis["name"] if isinstance(axis, dict) else axis for axis in axes_given]
     axes = "".join(str(name)[:1].lower() for name in names)
     if len(set(axes)) < len(axes) or not {"y", "x"} <= set(axes):
-        raise ValueError(f"its axes are {names}")
+        raise Broken("its axes are not those of an image")
     _check_colours(path, attributes)
     levels: list[ZarrBlocks] = []
     for dataset in datasets:
         parts = PurePosixPath(str(dataset["path"])).parts
         if ".." in parts or parts[:1] == ("/",):
-            raise ValueError("a level lies outside its folder")
+            raise Broken("a level lies outside its folder")
         level = ZarrBlocks(path, node["/".join(parts)], axes)
         if not levels or (
             level.shape != levels[-1].shape
@@ -204,7 +213,7 @@ def _check_colours(path: Path, attributes: dict[str, Any]) -> None:
     if len(colours) == 3 and all(colours) and colours not in _RGB_COLOURS:
         raise SlideError(
             path,
-            f"its channels are coloured {', '.join(colours)}, as in fluorescence.",
+            "its channels are coloured as in fluorescence.",
             "Only 8-bit RGB brightfield slides can be read.",
         )
 

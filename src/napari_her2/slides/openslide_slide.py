@@ -10,7 +10,6 @@ again, so that one damaged tile does not take the rest of the slide with it.
 
 from __future__ import annotations
 
-import os
 import threading
 from collections.abc import Callable
 from pathlib import Path
@@ -20,6 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_her2.core.errors import SlideError
+from napari_her2.slides.broken import kind_of
 from napari_her2.slides.extras import load_extra
 from napari_her2.slides.fingerprint import fingerprint_files
 from napari_her2.slides.openslide_files import files_of
@@ -124,7 +124,7 @@ class OpenSlideBlocks:
         except Exception as error:
             raise SlideError(
                 self._path,
-                f"a block is damaged ({_said(self._path, error)}).",
+                f"a block is damaged ({kind_of(error)}).",
                 "Copy or export the file again.",
             ) from error
 
@@ -223,15 +223,9 @@ def _mpp(properties: Any, axis: str) -> float | None:
         return None
 
 
-def _broken(path: Path, error: BaseException) -> SlideError:
+def _broken(path: Path, error: Exception) -> SlideError:
     return SlideError(
         path,
-        f"OpenSlide cannot read it ({_said(path, error)}).",
+        f"OpenSlide cannot read it ({kind_of(error)}).",
         "Copy or export it again.",
     )
-
-
-def _said(path: Path, error: BaseException) -> str:
-    """Return an error's text without the folder that the slide lies in."""
-    text = str(error).replace(f"{path.parent}{os.sep}", "")
-    return text[:120] or type(error).__name__

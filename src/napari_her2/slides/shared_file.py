@@ -7,6 +7,7 @@ import threading
 from pathlib import Path
 
 from napari_her2.core.errors import SlideError
+from napari_her2.slides.broken import kind_of
 
 
 class SharedFile:
@@ -31,9 +32,10 @@ class SharedFile:
                 path, "the file is missing.", "Check the path, or where it was moved."
             ) from error
         except (OSError, ValueError) as error:
+            why = getattr(error, "strerror", "") or kind_of(error)
             raise SlideError(
                 path,
-                f"it cannot be opened ({getattr(error, 'strerror', '') or error}).",
+                f"it cannot be opened ({why}).",
                 "Check that it is a file and that you may read it.",
             ) from error
         self._idle = threading.Condition()
@@ -57,7 +59,7 @@ class SharedFile:
         except OSError as error:
             raise SlideError(
                 self.path,
-                f"it cannot be read ({error.strerror or error}).",
+                f"it cannot be read ({error.strerror or kind_of(error)}).",
                 "Check the disk or the network share.",
             ) from error
         finally:

@@ -14,8 +14,9 @@ from napari_her2.core.errors import SlideError, UsageError
 from napari_her2.core.score import Stain
 from napari_her2.slides.block_cache import BlockCache
 from napari_her2.slides.built_levels import BlockScratch, HalvedBlocks
-from napari_her2.slides.colour import Colours, in_srgb
+from napari_her2.slides.colour import Colours
 from napari_her2.slides.formats import open_source
+from napari_her2.slides.guarded import open_guarded
 from napari_her2.slides.halving import LAST_LEVEL_PX
 from napari_her2.slides.level import Level
 from napari_her2.slides.scale import MAX_MPP, MIN_MPP, plausible_mpp
@@ -31,7 +32,9 @@ class Slide:
     Attributes
     ----------
     path
-        Where it was opened from.
+        Where it was opened from; for reading the file, never for telling of it.
+    name
+        What the slide is called in words: its stain, or just a slide.
     fingerprint
         ``"blake2b:<hex>"`` of the content, see :mod:`.fingerprint`.
     mpp
@@ -47,9 +50,15 @@ class Slide:
     """
 
     def __init__(
-        self, path: Path, source: SlideSource, cache: BlockCache | None = None
+        self,
+        path: Path,
+        source: SlideSource,
+        cache: BlockCache | None = None,
+        *,
+        name: str = "Slide",
     ) -> None:
         self.path = path
+        self.name = name
         self.fingerprint = source.fingerprint
         self.mpp: float | None = plausible_mpp(source.mpp)
         self.is_synthetic = source.is_synthetic
@@ -133,7 +142,7 @@ class Slide:
     def __repr__(self) -> str:
         scale = "scale unknown" if self.mpp is None else f"{self.mpp:g} µm/px"
         height, width = self.shape
-        return f"<Slide {self.path.name}: {width} × {height} px, {scale}>"
+        return f"<{self.name}: {width} × {height} px, {scale}>"
 
 
 def open_slide(
@@ -142,8 +151,9 @@ def open_slide(
     stain: Stain | None = None,
     use_profile: bool = True,
     cache: BlockCache | None = None,
+    in_process: bool = False,
 ) -> Slide:
-    """Open a slide of any supported format.
+    """Open a slide of any supported format, in a worker process of its own.
 
     Parameters
     ----------
@@ -157,16 +167,37 @@ def open_slide(
     cache
         Where decoded blocks are kept, to share its bound with other slides; one of
         its own when None.
+    in_process
+        Decode in this process, for files that this program wrote itself: without
+        the worker's start and without its protection.
 
     Raises
     ------
     SlideError
         If it cannot be read, is no RGB slide, or is not that stain.
     """
-    path = Path(path)
-    source = open_source(path)
+    name = "Slide" if stain is None else f"{stain.label} slide"
     try:
-        slide = Slide(path, in_srgb(source) if use_profile else source, cache)
+        source = (
+            open_source(Path(path), use_profile=use_profile)
+            if in_process
+            else open_guarded(Path(path), name=name, use_profile=use_profile)
+        )
+        return _open(Path(path), source, stain, name, cache)
+    except SlideError as error:
+        error.name_it(name)
+        raise
+
+
+def _open(
+    path: Path,
+    source: SlideSource,
+    stain: Stain | None,
+    name: str,
+    cache: BlockCache | None,
+) -> Slide:
+    try:
+        slide = Slide(path, source, cache, name=name)
     except BaseException:
         source.close()
         raise

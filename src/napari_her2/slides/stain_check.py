@@ -91,6 +91,7 @@ def check_stain(slide: Slide, stain: Stain) -> None:
             slide.path,
             "it is dark, as a fluorescence image is, and no brightfield slide.",
             f"Open the scanned {stain.label} slide.",
+            slide.name,
         )
     if seen.n_tissue_px < _MIN_TISSUE_PX:
         return
@@ -108,4 +109,5 @@ def _refusal(slide: Slide, looks_like: str, stain: Stain) -> SlideError:
         slide.path,
         f"it looks like {looks_like} but was given as {stain.label}.",
         "Check whether H&E and IHC were exchanged.",
+        slide.name,
     )

@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_her2.core.errors import SlideError
+from napari_her2.slides.broken import kind_of
 from napari_her2.slides.codestream import announced_px
 from napari_her2.slides.shared_file import SharedFile
 
@@ -108,13 +109,13 @@ class TiffBlocks:
         except MemoryError as error:
             raise self._bad_block(index, "it does not fit into memory") from error
         except Exception as error:
-            raise self._bad_block(index, str(error) or type(error).__name__) from error
+            raise self._bad_block(index, kind_of(error)) from error
         return segment
 
     def _bad_block(self, index: int, problem: str) -> SlideError:
         return SlideError(
             self._file.path,
-            f"block {index} is damaged ({problem[:120]}).",
+            f"block {index} is damaged ({problem}).",
             "Copy or export the file again.",
         )
 

@@ -11,6 +11,7 @@ from typing import Any
 import tifffile
 
 from napari_her2.core.errors import SlideError
+from napari_her2.slides.broken import kind_of
 from napari_her2.slides.colour import MAX_ICC_BYTES
 from napari_her2.slides.fingerprint import fingerprint_tiff
 from napari_her2.slides.openslide_slide import open_openslide
@@ -58,7 +59,7 @@ def open_tiff(path: Path) -> SlideSource:
         file.close()
         raise SlideError(
             path,
-            f"it is a broken TIFF ({str(error)[:120] or type(error).__name__}).",
+            f"it is a broken TIFF ({kind_of(error)}).",
             "Copy or export the file again.",
         ) from error
     return SlideSource(

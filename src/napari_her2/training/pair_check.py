@@ -77,7 +77,7 @@ def _problem(pair: ImagePair, core_px: int) -> str:
     try:
         he, _ = pair.read()
     except SlideError as error:
-        return str(error.problem)
+        return f"{error.path.name}: {error.detail}"
     if min(he.shape[:2]) < core_px:
         return f"{he.shape[1]} × {he.shape[0]} px is smaller than {core_px} px"
     return ""

@@ -94,4 +94,4 @@ class ReviewDock(Panel):
         with noticed(self.session):
             written = self.session.reading.export(folder)
             names = ", ".join(path.name for path in written)
-            self.session.state.notice = Notice(f"Exported to {folder}: {names}")
+            self.session.state.notice = Notice(f"Exported: {names}")

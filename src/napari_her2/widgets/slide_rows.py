@@ -50,7 +50,8 @@ class SlideRows(Listener):
             scale = "scale unknown" if slide.mpp is None else f"{slide.mpp:.3g} µm/px"
             colours = _COLOURS.get(slide.colours, "")
             self.facts[stain].setText(f"{width:,} × {height:,} px   {scale}{colours}")
-            self.facts[stain].setToolTip(slide.path.name)
+            content = slide.fingerprint.partition(":")[2]
+            self.facts[stain].setToolTip(f"Content {content[:12]}")
 
 
 class ScaleEntry(QWidget):

@@ -34,13 +34,14 @@ from napari_her2.slides.registration.start import (
     KNOWN_SCALES,
     UNKNOWN_SCALES,
     find_starts,
+    overlap_factor,
 )
 from napari_her2.slides.slide import Slide
 
 _COARSE_PX: Final = 256
 _STARTS: Final = 6
 _FINALISTS: Final = 3
-_NEARLY_AS_GOOD: Final = 0.05
+_NEARLY_AS_GOOD: Final = 0.1
 _ALIKE: Final = 0.03
 """Share of the section's side by which corners of the same solution may differ."""
 _REACHES_PX: Final = (32, 16)
@@ -118,10 +119,12 @@ def register_sections(
     small_moving = moving.shrunk(_COARSE_PX)
     factor = small.um_per_px / fixed.um_per_px
     fitted = shrink(parts.fitted.astype(np.float32), factor) > 0.5
-    coarse = [
-        align(small, small_moving, one, motion="similarity", fitted=fitted, levels=(1,))
-        for one in candidates
-    ]
+    coarse = []
+    for one in candidates:
+        refined, correlation = align(
+            small, small_moving, one, motion="similarity", fitted=fitted, levels=(1,)
+        )
+        coarse.append((refined, correlation * _shared(small, small_moving, refined)))
     finalists: list[tuple[float, Matches, Transform]] = []
     for aligned in _unlike(coarse, fixed.size_um):
         yield RegistrationStep(0.5 + 0.1 * len(finalists), "aligning")
@@ -151,6 +154,17 @@ def register_sections(
     error = measure_error(fixed, moving, found, parts)
     how = "affine and smooth" if isinstance(change, Warp) else "affine"
     yield Registration(found, error, f"automatic, {how}")
+
+
+def _shared(fixed: Section, moving: Section, affine: Affine) -> float:
+    """Return a factor in [0, 1] that falls with the tissue beyond the other slide.
+
+    Little overlap correlates easily; the same factor counts in every start.
+    """
+    places = (np.argwhere(fixed.tissue) + 0.5) * fixed.um_per_px
+    there = affine.apply(places)
+    inside = np.all((there >= 0) & (there < moving.size_um), axis=1)
+    return float(overlap_factor(inside.mean())) if len(places) else 0.0
 
 
 def _unlike(

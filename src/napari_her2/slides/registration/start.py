@@ -12,7 +12,7 @@ from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import product
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -72,6 +72,11 @@ def find_starts(
     return chosen[:count]
 
 
+def overlap_factor(overlap: Any) -> Any:
+    """Return by what a correlation counts where sections overlap by a share."""
+    return np.minimum(1, overlap + 0.2) ** 0.5
+
+
 class _Search:
     """Both sections on the small grid, with what is transformed only once."""
 
@@ -120,7 +125,7 @@ class _Search:
                 np.maximum(spread_fixed, floor) * np.maximum(spread_moving, floor)
             )
         overlap = number / min(field.sum(), math.prod(self._shape))
-        score = total / len(images) * np.minimum(1, overlap + 0.2) ** 0.5
+        score = total / len(images) * overlap_factor(overlap)
         score[overlap < _LEAST_OVERLAP] = -1
         place = np.array(np.unravel_index(score.argmax(), score.shape))
         value = float(score[tuple(place)])
