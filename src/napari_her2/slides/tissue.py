@@ -99,11 +99,7 @@ def _level_index(slide: Slide) -> int:
 
 def tissue_of_image(image: NDArray[np.uint8]) -> NDArray[np.bool_]:
     """Return the tissue mask (H, W) of an RGB image (H, W, 3), 0–255."""
-    # channel by channel: numpy is slow along an axis of three
-    red, green, blue = (
-        ndimage.uniform_filter(image[..., channel].astype(np.float32), 3)
-        for channel in range(3)
-    )
+    red, green, blue = _smoothed(image)
     brightest = np.maximum(np.maximum(red, green), blue)
     darkest = np.minimum(np.minimum(red, green), blue)
     background = _background(red + green + blue, brightest, darkest, image)
@@ -130,6 +126,25 @@ def tissue_of_image(image: NDArray[np.uint8]) -> NDArray[np.bool_]:
     )
     is_object[0] = False
     return np.asarray(is_object[labels], bool)
+
+
+def glass_colour(image: NDArray[np.uint8]) -> tuple[float, float, float]:
+    """Return the grey values of the background of an RGB image (H, W, 3), 0–255.
+
+    Grey and tinted glass counts; where no glass is in the image, (240, 240, 240).
+    """
+    red, green, blue = _smoothed(image)
+    brightest = np.maximum(np.maximum(red, green), blue)
+    darkest = np.minimum(np.minimum(red, green), blue)
+    return _background(red + green + blue, brightest, darkest, image)
+
+
+def _smoothed(image: NDArray[np.uint8]) -> list[NDArray[np.float32]]:
+    # channel by channel: numpy is slow along an axis of three
+    return [
+        ndimage.uniform_filter(image[..., channel].astype(np.float32), 3)
+        for channel in range(3)
+    ]
 
 
 def _background(
