@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
+from napari_her2.app.quality_gate import blocked_by
 from napari_her2.core.geometry import BoxPx
 from napari_her2.core.region import Region
 from napari_her2.core.score import Stain
@@ -61,7 +62,8 @@ class RunSituation:
 
     ``view_px`` is the visible box and ``slide_px`` the whole reference slide,
     both in its level-0 pixels; None when there is none. ``refusals`` say why slides
-    cannot be assessed; a forced run has none.
+    cannot be assessed; a forced run has none. ``quality`` says what must be overruled
+    first, also for a forced run.
     """
 
     slide_px: BoxPx | None
@@ -71,6 +73,7 @@ class RunSituation:
     view_px: BoxPx | None
     drawn: tuple[Region, ...]
     refusals: tuple[str, ...] = ()
+    quality: tuple[str, ...] = ()
 
 
 def situation_of(
@@ -91,6 +94,7 @@ def situation_of(
         view_px=state.view_px,
         drawn=state.regions,
         refusals=() if state.forced else state.refusals,
+        quality=blocked_by(state.quality, state.overruled),
     )
 
 
@@ -111,6 +115,7 @@ def plan_run(target: RunTarget, now: RunSituation) -> RunPlan:
     if now.bundle_problem:
         reasons.append(now.bundle_problem)
     reasons.extend(now.refusals)
+    reasons.extend(now.quality)
     if now.is_running:
         reasons.append("A run is under way. Cancel it or wait for it.")
     regions = _regions_of(target, now)

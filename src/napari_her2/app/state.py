@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from napari_her2.models.bundle import Bundle
     from napari_her2.slides.case import Case
     from napari_her2.slides.pair import SlidePair
+    from napari_her2.slides.quality.finding import QualityReport
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +48,9 @@ class SessionState:
     the model does not know this tissue or stain, ``forced`` while the reader has it
     run nevertheless. ``refusals`` are sentences about slides that cannot be
     assessed, known before a run; ``stain_doubts`` about slides that do not look like
-    the stain they were given as.
+    the stain they were given as. ``quality`` is what was found on the slides, none
+    before they were looked at; ``overruled`` names findings, by stain and kind, that
+    a reader overruled.
     """
 
     events: ClassVar[SignalGroupDescriptor] = SignalGroupDescriptor()
@@ -67,6 +70,8 @@ class SessionState:
     forced: bool = False
     refusals: tuple[str, ...] = ()
     stain_doubts: tuple[str, ...] = ()
+    quality: tuple[QualityReport, ...] = ()
+    overruled: tuple[tuple[str, str], ...] = ()
 
     @property
     def reader(self) -> Reader | None:

@@ -5,11 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 import numpy as np
+from numpy.typing import NDArray
 
 from napari_her2.core.geometry import BoxPx
 from napari_her2.core.guideline import MembraneShares
 from napari_her2.core.score import Score, Stain
 from napari_her2.phantom.artefacts import Field, Spoiled, white_of
+from napari_her2.phantom.parameters import Staining
 from napari_her2.phantom.recipe import draw_recipe
 from napari_her2.phantom.slide import VirtualPair
 
@@ -35,12 +37,15 @@ class ControlCores:
         is one with other scores than these three.
     seed
         Of the tissue.
+    staining
+        Of the slide they lie on; None draws another.
     """
 
     centre_um: tuple[float, float]
     diameter_um: float = 1000.0
     scores: tuple[Score, ...] = (Score.ZERO, Score.ONE, Score.THREE)
     seed: int = 0
+    staining: Staining | None = None
 
     def lay_over(self, field: Field) -> Spoiled:
         """Return the field with the cores on it, and the mask of the cores."""
@@ -68,7 +73,7 @@ class ControlCores:
             mask[place] |= disc[cut]
         return Spoiled(Field(image, field.mpp, field.stain), mask)
 
-    def _core(self, score: Score, index: int, field: Field) -> np.ndarray:
+    def _core(self, score: Score, index: int, field: Field) -> NDArray[np.uint8]:
         """Cut a square of tumour with a score out of a larger virtual slide."""
         side_um = 2.0 * self.diameter_um
         recipe = draw_recipe(
@@ -77,6 +82,7 @@ class ControlCores:
         recipe = replace(
             recipe,
             seed=recipe.seed + index,
+            ihc=self.staining or recipe.ihc,
             membranes=replace(
                 recipe.membranes,
                 shares=_SHARES[score],

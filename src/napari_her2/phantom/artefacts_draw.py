@@ -25,8 +25,8 @@ from napari_her2.phantom.artefacts_ink import PenColour, PenMark
 from napari_her2.phantom.artefacts_layers import (
     Bubble,
     Droplets,
-    Fold,
     FocusLoss,
+    Fold,
     Smudge,
 )
 from napari_her2.phantom.artefacts_tissue import Crush, EdgeEffect, StainingOff

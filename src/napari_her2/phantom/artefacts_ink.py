@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -87,7 +88,7 @@ def distance_to_path(
 ) -> Floats:
     """Return the distance in µm of places from a line of straight pieces."""
     nearest = np.full(np.broadcast_shapes(y_um.shape, x_um.shape), np.inf, np.float32)
-    for (y0, x0), (y1, x1) in zip(path_um[:-1], path_um[1:], strict=True):
+    for (y0, x0), (y1, x1) in itertools.pairwise(path_um):
         dy, dx = y1 - y0, x1 - x0
         along = ((y_um - y0) * dy + (x_um - x0) * dx) / max(dy * dy + dx * dx, 1e-6)
         along = np.clip(along, 0, 1)

@@ -164,9 +164,10 @@ class Droplets:
             if any(np.hypot(cy - a, cx - b) < radius + r for a, b, r in placed):
                 continue
             placed.append((cy, cx, radius))
-            rows = _span(cy, radius, field.mpp, inside.shape[0])
-            cols = _span(cx, radius, field.mpp, inside.shape[1])
-            depth = radius - np.hypot(y[rows] - cy, x[:, cols] - cx)
+            height, width = inside.shape[:2]
+            rows = _span(cy, radius, field.mpp, height)
+            cols = _span(cx, radius, field.mpp, width)
+            depth = radius - np.hypot(y[rows] - cy, x[0, cols] - cx)
             edge = max(0.12 * radius, 1.2 * field.mpp)
             ring = np.exp(-(((depth - edge) / edge) ** 2))
             part = added[rows, cols]
@@ -234,7 +235,7 @@ class FocusLoss:
         away = np.hypot(y - self.centre_um[0], x - self.centre_um[1])
         soft = 0.1 * self.diameter_um
         ramp = np.clip((self.diameter_um / 2 - away) / soft + 0.5, 0, 1)
-        return ramp.astype(np.float32)
+        return np.asarray(ramp, np.float32)
 
 
 def _span(centre_um: float, radius_um: float, mpp: float, size_px: int) -> slice:

@@ -33,6 +33,7 @@ from napari_her2.review.events import (
     FirstRead,
     Overridden,
     OwnRead,
+    QualityOverruled,
     ReasonCode,
     RegionDrawn,
     RegionKey,
@@ -54,6 +55,7 @@ KINDS: dict[str, type[AnyEvent]] = {
     "own read": OwnRead,
     "deferred": Deferred,
     "reopened": Reopened,
+    "quality overruled": QualityOverruled,
     "exported": Exported,
 }
 _NAMES = {kind: name for name, kind in KINDS.items()}
@@ -248,6 +250,8 @@ _FIELDS: dict[str, _Field] = {
     "call": _Field(call_to_text, call_from_text),
     "code": _Field(str, ReasonCode),
     "note": _Field(_same, _text),
+    "stain": _Field(_same, _text),
+    "finding": _Field(_same, _text),
     "files": _Field(list, _texts),
     "journal_head": _Field(_same, _text),
 }

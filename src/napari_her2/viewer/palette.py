@@ -16,6 +16,13 @@ REGION = "#12b886"
 GLASS = "#ececef"
 """Canvas around a slide: light as the glass, so that the eye need not adapt."""
 
+SEVERITY_COLORS: dict[str, str] = {
+    "block": "#e03131",
+    "warn": "#f2a33a",
+    "note": "#3d9be9",
+}
+"""How grave a quality finding is, as its dot in the list and its mask show it."""
+
 SCORE_COLORS: dict[Score, str] = {
     Score.ZERO: "#4575b4",
     Score.ULTRALOW: "#91bfdb",

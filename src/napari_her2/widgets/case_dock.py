@@ -11,6 +11,7 @@ from napari_her2.slides.case import MANIFEST_SUFFIX
 from napari_her2.viewer.desk import Desk
 from napari_her2.widgets.notice_line import NoticeLine
 from napari_her2.widgets.panel import Panel
+from napari_her2.widgets.quality_list import QualityList
 from napari_her2.widgets.slide_rows import SlideRows
 from napari_her2.widgets.style import button, label
 
@@ -45,6 +46,7 @@ class CaseDock(Panel):
         self.column.addWidget(self.name)
         self.column.addWidget(SlideRows(desk))
         self.column.addWidget(self.stains)
+        self.column.addWidget(QualityList(desk))
         self.column.addWidget(self.registration)
         self.column.addStretch(1)
         events = self.session.state.events

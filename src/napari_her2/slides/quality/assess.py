@@ -190,10 +190,13 @@ def _from_tiles(maps: CellMaps, view: Overview) -> list[Finding]:
             )
         )
     if len(maps.samples) > 500:
+        red, second = maps.samples.T
+        # the rims of gaps are pale whatever the staining
+        within = second[red + second > 0.1]
         depth = Depth(
-            float(np.percentile(maps.samples[:, 0], 95)),
-            float(np.median(maps.samples[:, 1])),
-            float(np.percentile(maps.samples[:, 1], 10)),
+            float(np.percentile(red, 95)),
+            float(np.median(second)),
+            float(np.percentile(within, 20)) if len(within) > 100 else 0.0,
         )
         staining = find_staining(depth, view.stain)
         findings += [] if staining is None else [staining]

@@ -78,7 +78,7 @@ class Overview:
             -np.log10(np.maximum(self.image[..., i], 1).astype(np.float32) / white)
             for i, white in enumerate(self.glass)
         ]
-        return np.clip(np.stack(planes), 0, 2.4)
+        return np.asarray(np.clip(np.stack(planes), 0, 2.4), np.float32)
 
     @cached_property
     def total(self) -> Floats:

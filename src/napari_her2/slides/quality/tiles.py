@@ -155,7 +155,7 @@ def _density(
         -np.log10(np.maximum(image[..., i], 1).astype(np.float32) / white)
         for i, white in enumerate(glass)
     ]
-    return np.clip(np.stack(planes), 0, 2.4)
+    return np.asarray(np.clip(np.stack(planes), 0, 2.4), np.float32)
 
 
 def _samples(
