@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 HERE = Path(__file__).parent
-MODULES = ("engine", "backends", "window")
+MODULES = ("engine", "backends", "window", "quality")
 BEGIN, END = "<!-- benchmarks begin -->", "<!-- benchmarks end -->"
 
 Row = dict[str, Any]

