@@ -164,7 +164,7 @@ class Droplets:
             if any(np.hypot(cy - a, cx - b) < radius + r for a, b, r in placed):
                 continue
             placed.append((cy, cx, radius))
-            height, width = inside.shape[:2]
+            height, width, _ = field.image.shape
             rows = _span(cy, radius, field.mpp, height)
             cols = _span(cx, radius, field.mpp, width)
             depth = radius - np.hypot(y[rows] - cy, x[0, cols] - cx)

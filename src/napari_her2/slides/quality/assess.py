@@ -148,7 +148,7 @@ def _from_tiles(maps: CellMaps, view: Overview) -> list[Finding]:
     sampled = ""
     if maps.n_tiles < maps.n_tiles_of:
         sampled = f" ({maps.n_tiles} of {maps.n_tiles_of} tiles looked at)"
-    tissue = tissue_cells(view, maps)
+    unread = tissue_cells(view, maps) & ~np.isfinite(maps.coherence)
     known = np.isfinite(maps.blur_um)
     if known.sum() >= _FEWEST_SQUARES:
         blurred = known & (maps.blur_um > BLURRED_UM)
@@ -162,7 +162,7 @@ def _from_tiles(maps: CellMaps, view: Overview) -> list[Finding]:
                     share,
                     f"{share:.0%} of the tissue is out of focus{sampled}; scan it "
                     "again.",
-                    fill_between(blurred, known, tissue),
+                    fill_between(blurred, known, unread),
                     maps.cell_px,
                     view.mask_mpp and maps.cell_px * view.mpp / view.pixel_px,
                 )

@@ -143,14 +143,14 @@ def look_closely(
     )
 
 
-def fill_between(mask: Mask, seen: Mask, tissue: Mask) -> Mask:
-    """Give squares of tissue that were not read the answer of the nearest one."""
+def fill_between(mask: Mask, seen: Mask, unread: Mask) -> Mask:
+    """Give squares that were not read the answer of the nearest one that was seen."""
     if not seen.any():
         return mask & seen
     nearest = ndimage.distance_transform_edt(
         ~seen, return_distances=False, return_indices=True
     )
-    return np.asarray(mask[tuple(nearest)] & (tissue | seen), bool)
+    return np.asarray(mask[tuple(nearest)] & (unread | seen), bool)
 
 
 def tissue_cells(view: Overview, maps: CellMaps) -> Mask:
