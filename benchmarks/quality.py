@@ -36,7 +36,7 @@ from napari_her2.slides.quality.finding import FindingKind, QualityReport, Sever
 from napari_her2.slides.slide import Slide, open_slide
 from napari_her2.slides.source import SlideSource
 
-FIRST_SEED, N_SEEDS, N_EACH = 201, 50, 2
+FIRST_SEED, N_SEEDS, N_EACH = 301, 50, 2
 N_CONTROLS = 8
 SIZE_UM = (1100.0, 1400.0)
 MPP = 1.0

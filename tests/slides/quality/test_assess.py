@@ -27,7 +27,7 @@ ARTEFACTS = {
     FindingKind.SMUDGE: Smudge(MIDDLE, 150.0, 0.4),
     FindingKind.OUT_OF_FOCUS: FocusLoss(4.0, MIDDLE, 350.0),
     FindingKind.CRUSH: Crush(MIDDLE, 300.0, 60.0),
-    FindingKind.WEAK: StainingOff(0.4, 0.4),
+    FindingKind.WEAK: StainingOff(0.3, 0.3),
     FindingKind.STRONG: StainingOff(5.0, 5.0),
 }
 

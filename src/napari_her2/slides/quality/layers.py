@@ -86,15 +86,15 @@ def find_layers(view: Overview, ink: NDArray[np.bool_]) -> list[Finding]:
 
 def _layers(view: Overview, ink: NDArray[np.bool_]) -> Layers | None:
     # the soft rim of a stroke is no layer of tissue
-    ink = grown(ink, view.px(_INK_RIM_UM))
-    tissue = view.tissue & ~ink
+    near_ink = grown(ink, view.px(_INK_RIM_UM))
+    tissue = view.tissue & ~near_ink
     if tissue.sum() < 400:
         return None
     value = view.floor_total if view.stain is Stain.HE else view.floor[0]
     mid, high = (float(q) for q in np.quantile(value[tissue], (0.5, 0.9)))
     least = mid + max(ABOVE_SPREAD * (high - mid), LEAST_ADDED[view.stain])
     local = _local_mean(np.minimum(value, high), tissue, view.px(_AROUND_UM))
-    raised = (value > least) & (value > ABOVE_LOCAL * local) & ~ink
+    raised = (value > least) & (value > ABOVE_LOCAL * local) & ~near_ink
     smudge = _smudge(view, ink, tissue)
     fold = _long(raised & ~smudge, view)
     return Layers(fold, smudge)
