@@ -298,7 +298,8 @@ def test_a_run_that_was_quicker_than_the_look_ends_where_it_begins(
     session.choose_bundle(shipped_bundle())
     session.open_files(foreign_slide, None)
     steps = list(session.begin_run(session.plan(RunTarget.SLIDE)))
-    (step,) = steps
+    looked, step = steps
+    assert not looked.is_blocked
     assert isinstance(step, SlidesRefused)
     session.absorb(step)
     session.end_run(RunPhase.FINISHED)

@@ -97,6 +97,8 @@ contents = {
     "call": calls,
     "code": st.sampled_from(ev.ReasonCode),
     "note": words,
+    "stain": st.sampled_from(["he", "ihc"]),
+    "finding": words,
     "files": st.lists(words).map(tuple),
     "journal_head": words,
 }

@@ -8,6 +8,7 @@ from enum import StrEnum
 from typing import TYPE_CHECKING
 
 from napari_her2.app.pairing import why_not_both
+from napari_her2.app.quality_gate import blocked_by
 from napari_her2.core.geometry import BoxPx
 from napari_her2.core.region import Region
 from napari_her2.core.score import Stain
@@ -63,7 +64,8 @@ class RunSituation:
     ``view_px`` is the visible box and ``slide_px`` the whole reference slide,
     both in its level-0 pixels; None when there is none. ``refusals`` say why slides
     cannot be assessed; a forced run has none. ``apart`` says why the two stains must
-    not be read together.
+    not be read together, ``quality`` what must be overruled first, also for a forced
+    run.
     """
 
     slide_px: BoxPx | None
@@ -74,6 +76,7 @@ class RunSituation:
     drawn: tuple[Region, ...]
     refusals: tuple[str, ...] = ()
     apart: str | None = None
+    quality: tuple[str, ...] = ()
 
 
 def situation_of(
@@ -95,6 +98,7 @@ def situation_of(
         drawn=state.regions,
         refusals=() if state.forced else state.refusals,
         apart=_apart(state),
+        quality=blocked_by(state.quality, state.overruled),
     )
 
 
@@ -127,6 +131,7 @@ def plan_run(target: RunTarget, now: RunSituation) -> RunPlan:
     reasons.extend(now.refusals)
     if now.apart:
         reasons.append(now.apart)
+    reasons.extend(now.quality)
     if now.is_running:
         reasons.append("A run is under way. Cancel it or wait for it.")
     regions = _regions_of(target, now)

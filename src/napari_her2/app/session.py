@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 from napari_her2.app.first_look import SlidesRefused
 from napari_her2.app.model_on_case import ModelOnCase
 from napari_her2.app.pairing import Pairing
+from napari_her2.app.quality import QualityCheck, QualityLooked
 from napari_her2.app.reading import Reading
 from napari_her2.app.run_plan import RunPlan, RunTarget, plan_run, situation_of
 from napari_her2.app.state import SessionState
@@ -44,6 +45,8 @@ if TYPE_CHECKING:
     from napari_her2.inference.store import ResultStore
     from napari_her2.review.journal import Journal
 
+AppProgress = Progress | SlidesRefused | QualityLooked
+
 
 class Session:
     """State and commands of one viewer.
@@ -63,6 +66,8 @@ class Session:
         First reads, decisions and exports of the open case.
     pairing : Pairing
         How its slides lie on each other.
+    quality : QualityCheck
+        What was found on its slides, and what a reader overruled.
     """
 
     def __init__(self, journal: Journal, *, cache_dir: Path | None = None) -> None:
@@ -70,6 +75,7 @@ class Session:
         self.reading = Reading(self.state, journal)
         self.pairing = Pairing(self.state, journal)
         self._model = ModelOnCase(self.state, cache_dir)
+        self.quality = QualityCheck(self.state, journal)
         self._run_regions: dict[str, Region] = {}
         self._run_target = RunTarget.VIEW
         self._run_began_s = 0.0
@@ -208,7 +214,7 @@ class Session:
         """Take in why slides cannot be assessed; nothing runs on them unless forced."""
         self.state.refusals = refusals
 
-    def begin_run(self, plan: RunPlan) -> Iterator[Progress | SlidesRefused]:
+    def begin_run(self, plan: RunPlan) -> Iterator[AppProgress]:
         """Return the run as a generator; closing it cancels between batches.
 
         Unless it is forced it begins with a first look at the slides.
@@ -218,7 +224,7 @@ class Session:
         NotReadyError
             If the plan cannot run, with the reason.
         """
-        steps = self._model.run(plan)
+        steps = self.quality.before(self._model.run(plan))
         if plan.target is RunTarget.VIEW:
             self.reading.forget_passing_views()
         self._run_target = plan.target
@@ -228,7 +234,7 @@ class Session:
         self.state.run = RunStatus(RunPhase.RUNNING)
         return steps
 
-    def absorb(self, progress: Progress | SlidesRefused) -> None:
+    def absorb(self, progress: AppProgress) -> None:
         """Bring the state up to date with one value a run yielded.
 
         Values that arrive after the case was closed are dropped.
@@ -239,6 +245,10 @@ class Session:
             case SlidesRefused():
                 self.state.run = RunStatus()
                 self.refuse(progress.sentences)
+            case QualityLooked():
+                self.quality.take(progress.reports)
+                if progress.is_blocked:
+                    self.state.run = RunStatus()
             case StainsDoubted():
                 self.state.stain_doubts = progress.sentences
             case RunStarted():

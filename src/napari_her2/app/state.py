@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from napari_her2.models.bundle import Bundle
     from napari_her2.slides.case import Case
     from napari_her2.slides.pair import SlidePair
+    from napari_her2.slides.quality.finding import QualityReport
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +53,8 @@ class SessionState:
     the stain they were given as. ``versions`` are the registrations of the pair, the
     last one holds; ``landmarks`` are the reader's, not yet used. ``use_profile`` has
     the next case opened with its colours in sRGB where a slide has an ICC profile.
+    ``quality`` is what was found on the slides, none before they were looked at;
+    ``overruled`` names findings, by stain and kind, that a reader overruled.
     """
 
     events: ClassVar[SignalGroupDescriptor] = SignalGroupDescriptor()
@@ -76,6 +79,8 @@ class SessionState:
     landmarks: tuple[Landmark, ...] = ()
     pairing_work: PairingWork = field(default_factory=PairingWork)
     error_limits: ErrorLimits = field(default_factory=ErrorLimits)
+    quality: tuple[QualityReport, ...] = ()
+    overruled: tuple[tuple[str, str], ...] = ()
 
     @property
     def reader(self) -> Reader | None:

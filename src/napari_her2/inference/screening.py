@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from napari_her2.core.errors import Her2Error, SlideError
 from napari_her2.core.geometry import Affine, BoxPx
 from napari_her2.core.score import Stain
+from napari_her2.slides.quality.assess import assess_quality
 from napari_her2.slides.resample import read_mapped
 from napari_her2.slides.slide import Slide, open_slide
 from napari_her2.slides.stain_check import check_stain, stain_colours
@@ -64,11 +65,31 @@ def screen_file(
     try:
         if given_mpp is not None:
             slide = slide.with_mpp(given_mpp)
-        return screen_image(slide, stain, familiarity, mpp)
+        found = screen_image(slide, stain, familiarity, mpp)
+        return _with_quality(found, slide, stain, mpp)
     except Her2Error as error:
         return _refused(f"unreadable: {error.problem}")
     finally:
         slide.close()
+
+
+def _with_quality(
+    found: Screening, slide: Slide, stain: Stain | None, mpp: float
+) -> Screening:
+    """Add what blocks by quality to what was found; nothing is taken back.
+
+    An image that was refused by its header or its scale is not looked at again.
+    """
+    if found.abstained and math.isnan(found.distance):
+        return found
+    if stain is None:
+        stain = _stain_of([np.asarray(slide.levels[-1])])
+    report = assess_quality(slide, stain, assumed_mpp=mpp)
+    reasons = [finding.sentence.rstrip(".") for finding in report.blocking]
+    if not reasons:
+        return found
+    reason = "; ".join([found.reason] * bool(found.reason) + reasons)
+    return Screening(True, reason, found.distance)
 
 
 def screen_image(

@@ -34,6 +34,7 @@ from napari_her2.review.events import (
     FirstRead,
     Overridden,
     OwnRead,
+    QualityOverruled,
     ReasonCode,
     RegionDrawn,
     RegionKey,
@@ -59,6 +60,7 @@ KINDS: dict[str, type[AnyEvent]] = {
     "reopened": Reopened,
     "registered": Registered,
     "registration set": RegistrationSet,
+    "quality overruled": QualityOverruled,
     "exported": Exported,
 }
 _NAMES = {kind: name for name, kind in KINDS.items()}
@@ -254,6 +256,8 @@ _FIELDS: dict[str, _Field] = {
     "call": _Field(call_to_text, call_from_text),
     "code": _Field(str, ReasonCode),
     "note": _Field(_same, _text),
+    "stain": _Field(_same, _text),
+    "finding": _Field(_same, _text),
     "files": _Field(list, _texts),
     "journal_head": _Field(_same, _text),
 }

@@ -191,6 +191,19 @@ class RegistrationSet(PersonsAct):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class QualityOverruled(PersonsAct):
+    """A reader had the AI run in spite of a quality finding, and said why.
+
+    The key is that of the case; ``stain`` names the slide and ``finding`` the kind
+    of finding.
+    """
+
+    stain: str
+    finding: str
+    note: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Exported(Event):
     """Files were written from the journal as it stood at ``journal_head``."""
 
@@ -212,6 +225,7 @@ AnyEvent = (
     | Reopened
     | Registered
     | RegistrationSet
+    | QualityOverruled
     | Exported
 )
 """Every kind of event, for exhaustive matching."""

@@ -24,6 +24,7 @@ from napari_her2.review.events import (
     Overridden,
     OwnRead,
     PersonsAct,
+    QualityOverruled,
     RegionDrawn,
     RegionKey,
     RegionRemoved,
@@ -227,8 +228,10 @@ def fold(events: Iterable[AnyEvent]) -> tuple[ReviewRecord, ...]:
 
 def _is_at_work(record: ReviewRecord) -> bool:
     """Whether there is something to decide, or somebody acted already."""
-    if record.acts:
+    if any(not isinstance(event, QualityOverruled) for event in record.acts):
         return True
-    about_the_case = CaseOpened | Registered | RegistrationSet | Exported
+    about_the_case = (
+        CaseOpened | Registered | RegistrationSet | QualityOverruled | Exported
+    )
     events = [e for e in record.history if not isinstance(e, about_the_case)]
     return bool(events) and not isinstance(events[-1], RegionRemoved)

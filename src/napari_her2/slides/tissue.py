@@ -99,11 +99,7 @@ def _level_index(slide: Slide) -> int:
 
 def tissue_of_image(image: NDArray[np.uint8]) -> NDArray[np.bool_]:
     """Return the tissue mask (H, W) of an RGB image (H, W, 3), 0–255."""
-    # channel by channel: numpy is slow along an axis of three
-    red, green, blue = (
-        ndimage.uniform_filter(image[..., channel].astype(np.float32), 3)
-        for channel in range(3)
-    )
+    red, green, blue = _smoothed(image)
     brightest = np.maximum(np.maximum(red, green), blue)
     darkest = np.minimum(np.minimum(red, green), blue)
     background = _background(red + green + blue, brightest, darkest, image)
@@ -134,10 +130,23 @@ def tissue_of_image(image: NDArray[np.uint8]) -> NDArray[np.bool_]:
     return np.asarray(is_object[labels], bool)
 
 
-def background_of(image: NDArray[np.uint8]) -> tuple[float, float, float]:
-    """Return the colour (R, G, B) of the glass of an image (H, W, 3), 0–255."""
-    smooth = ndimage.uniform_filter(image.astype(np.float32), (3, 3, 1))
-    return _background(smooth.sum(-1), smooth.max(-1), smooth.min(-1), image)
+def glass_colour(image: NDArray[np.uint8]) -> tuple[float, float, float]:
+    """Return the grey values of the background of an RGB image (H, W, 3), 0–255.
+
+    Grey and tinted glass counts; where no glass is in the image, (240, 240, 240).
+    """
+    red, green, blue = _smoothed(image)
+    brightest = np.maximum(np.maximum(red, green), blue)
+    darkest = np.minimum(np.minimum(red, green), blue)
+    return _background(red + green + blue, brightest, darkest, image)
+
+
+def _smoothed(image: NDArray[np.uint8]) -> list[NDArray[np.float32]]:
+    # channel by channel: numpy is slow along an axis of three
+    return [
+        ndimage.uniform_filter(image[..., channel].astype(np.float32), 3)
+        for channel in range(3)
+    ]
 
 
 def _background(

@@ -19,6 +19,8 @@ from napari_her2.viewer.preferences import (
     read_preferences,
     remember_reader,
 )
+from napari_her2.viewer.quality_layers import QualityLayers
+from napari_her2.viewer.quality_look import QualityLook
 from napari_her2.viewer.registrar import Registrar
 from napari_her2.viewer.runner import Runner
 from napari_her2.viewer.screener import Screener
@@ -46,6 +48,8 @@ class Desk:
         self.screener = Screener(session)
         self.registrar = Registrar(session)
         self.landmarks = LandmarkTool(viewer, session)
+        self.quality = QualityLook(session)
+        self.quality_layers = QualityLayers(viewer, session)
         # when the viewer goes; at the end of the program the system closes files
         finalize(viewer, session.close_case).atexit = False
 

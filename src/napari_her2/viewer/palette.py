@@ -26,6 +26,13 @@ LIGHT_COLORS: dict[Light | None, str] = {
 }
 """Of a registration; the words beside it say the same."""
 
+SEVERITY_COLORS: dict[str, str] = {
+    "block": "#e03131",
+    "warn": "#f2a33a",
+    "note": "#3d9be9",
+}
+"""How grave a quality finding is, as its dot in the list and its mask show it."""
+
 SCORE_COLORS: dict[Score, str] = {
     Score.ZERO: "#4575b4",
     Score.ULTRALOW: "#91bfdb",

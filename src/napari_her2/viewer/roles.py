@@ -22,6 +22,7 @@ class Role(StrEnum):
     SCORE_MAP = "score_map"
     ATTENTION = "attention"
     BRANCH_SHARE = "branch_share"
+    QUALITY = "quality"
     SYNTHETIC_FRAME = "synthetic_frame"
     REGIONS = "regions"
     LANDMARKS = "landmarks"

@@ -12,18 +12,16 @@ from typing import Any
 
 from napari.qt.threading import create_worker
 
-from napari_her2.app.first_look import SlidesRefused
 from napari_her2.app.run_plan import RunTarget
-from napari_her2.app.session import Session
+from napari_her2.app.session import AppProgress, Session
 from napari_her2.app.status import Notice, RunPhase
 from napari_her2.core.errors import Her2Error
-from napari_her2.core.progress import Progress
 from napari_her2.slides.pair import SlidePair
 from napari_her2.viewer.notices import noticed
 
 RUN_NICENESS = 10
 
-Step = Progress | SlidesRefused
+Step = AppProgress
 
 
 class Runner:

@@ -11,6 +11,7 @@ from napari.qt.threading import create_worker
 
 from napari_her2.app.session import Session
 from napari_her2.core.errors import Her2Error
+from napari_her2.slides.pair import SlidePair
 from napari_her2.viewer.later import later
 from napari_her2.viewer.runner import give_way
 
@@ -32,7 +33,7 @@ class Screener:
         self._worker: Any = None
         self._abandoned = Event()
         self._timer = later(self.start, REST_MS)
-        session.state.events.pair.connect(self._on_changed)
+        session.state.events.pair.connect(self._on_pair)
         session.state.events.bundle.connect(self._on_changed)
 
     def start(self) -> None:
@@ -49,6 +50,10 @@ class Screener:
         worker.finished.connect(self._on_finished)
         self._worker = worker
         worker.start()
+
+    def _on_pair(self, now: SlidePair | None, before: SlidePair | None) -> None:
+        if now is None or not now.same_slides(before):
+            self._on_changed()
 
     def _on_changed(self) -> None:
         self._abandoned.set()

@@ -12,6 +12,7 @@ from napari_her2.viewer.desk import Desk
 from napari_her2.widgets.notice_line import NoticeLine
 from napari_her2.widgets.pairing_panel import PairingPanel
 from napari_her2.widgets.panel import Panel
+from napari_her2.widgets.quality_list import QualityList
 from napari_her2.widgets.slide_rows import SlideRows
 from napari_her2.widgets.style import button, label
 
@@ -43,6 +44,7 @@ class CaseDock(Panel):
         self.column.addWidget(self.stains)
         self.pairing = PairingPanel(desk)
         self.column.addWidget(self.pairing)
+        self.column.addWidget(QualityList(desk))
         self.column.addStretch(1)
         events = self.session.state.events
         self.follow(self._draw, events.case, events.pair)

@@ -18,7 +18,7 @@ from napari_her2.core.errors import SlideError
 from napari_her2.core.geometry import Affine
 from napari_her2.slides.resample import read_mapped
 from napari_her2.slides.slide import Slide
-from napari_her2.slides.tissue import background_of
+from napari_her2.slides.tissue import glass_colour
 
 Floats = NDArray[np.float32]
 
@@ -81,7 +81,7 @@ class Section:
 
 def section_of(image: NDArray[np.uint8], um_per_px: float) -> Section:
     """Return what registration sees of an RGB image (h, w, 3)."""
-    white = np.maximum(background_of(image), 1.0)
+    white = np.maximum(glass_colour(image), 1.0)
     light = np.maximum(image.astype(np.float32), 1)
     light[image.max(-1) <= _OUTSIDE] = white
     density = np.maximum(-np.log10(light / white.astype(np.float32)), 0)

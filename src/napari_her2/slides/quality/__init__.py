@@ -1,0 +1,1 @@
+"""Quality before score: what on a slide keeps it from being read."""
