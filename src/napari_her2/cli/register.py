@@ -23,13 +23,8 @@ def register(
     mpp_ihc: Scale = None,
 ) -> None:
     """Register an IHC slide on an H&E slide and say how well it lies."""
-    from napari_her2.cli.progress import bar
-    from napari_her2.core.registration import ErrorLimits
-    from napari_her2.slides.registration.files import (
-        RegistrationFile,
-        write_registration,
-    )
-    from napari_her2.slides.registration.register import register_slides
+    from napari_her2.cli.progress import follow_registration
+    from napari_her2.slides.registration.files import write_registration
     from napari_her2.slides.slide import open_slide
 
     with open_slide(he) as he_slide, open_slide(ihc) as ihc_slide:
@@ -37,21 +32,7 @@ def register(
             he_slide = he_slide.with_mpp(mpp_he)
         if mpp_ihc is not None:
             ihc_slide = ihc_slide.with_mpp(mpp_ihc)
-        done: RegistrationFile | None = None
-        with bar() as progress:
-            task = progress.add_task("reading the slides", total=100)
-            for step in register_slides(he_slide, ihc_slide):
-                if isinstance(step, RegistrationFile):
-                    done = step
-                else:
-                    share = round(100 * step.share)
-                    progress.update(task, completed=share, description=step.doing)
-    assert done is not None  # noqa: S101 - the last value of every registration
-    write_registration(done, out)
-    error = done.registration.error
-    assert error is not None  # noqa: S101 - always measured here
-    light = error.light(ErrorLimits())
-    typer.echo(f"{light}: {error.sentence(known=done.scale_known)}", err=True)
+        write_registration(follow_registration(he_slide, ihc_slide), out)
     typer.echo(out)
 
 

@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+from napari_her2.cli.pairing import settled
 from napari_her2.cli.progress import follow_run
 from napari_her2.core.errors import UsageError
 from napari_her2.core.geometry import BoxPx
@@ -27,6 +28,9 @@ def run(
     whole: Annotated[
         bool, typer.Option("--whole", help="The whole slide; the default.")
     ] = False,
+    transform: Annotated[
+        Path | None, typer.Option(help="Registration that register wrote.")
+    ] = None,
     bundle: Annotated[Path | None, typer.Option(help="Default: the demo.")] = None,
     device: Annotated[str, typer.Option(help="A torch device, such as cuda.")] = "cpu",
     backend: Annotated[
@@ -44,8 +48,9 @@ def run(
 ) -> None:
     """Write synthetic_ihc.ome.tif (marked synthetic), maps.zarr and run.json.
 
-    Tissue or stain unlike all the model knows is refused; with --force it is run,
-    and every output says so.
+    Slides that nobody registered are registered first; slides that do not lie on
+    each other are refused. Tissue or stain unlike all the model knows is refused;
+    with --force it is run, and every output says so.
     """
     if region and whole:
         raise UsageError("--region and --whole exclude each other.", "Give one.")
@@ -56,7 +61,10 @@ def run(
 
     opened_case = find_case(case)
     opened = load_bundle(bundle or shipped_bundle())
-    with open_pair(opened_case) as pair:
+    with open_pair(opened_case) as opened_pair:
+        pair = opened_pair
+        if len(opened.card.inputs) == 2:
+            pair = settled(opened_pair, transform)
         slide_px = BoxPx.of_shape(pair.reference.shape)
         area = _region(region, slide_px)
         analysis = Analysis(pair, opened, device=device, backend=backend, forced=force)

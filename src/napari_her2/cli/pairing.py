@@ -1,0 +1,53 @@
+"""How the slides of a case lie on each other, settled before a run reads both."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+from napari_her2.app.pairing import why_not_both
+from napari_her2.cli.progress import follow_registration
+from napari_her2.core.errors import NotReadyError, UsageError
+from napari_her2.core.registration import NOT_REGISTERED, ErrorLimits
+from napari_her2.slides.pair import SlidePair
+
+_SAME_SCALE = 0.01
+
+
+def settled(pair: SlidePair, transform: Path | None) -> SlidePair:
+    """Return a pair with a registration that two-stain results may rest on.
+
+    A pair that nobody registered is registered now; ``transform`` is a file that
+    ``register`` wrote, which stands above what the case says.
+
+    Raises
+    ------
+    UsageError
+        If the file was made with other scales.
+    NotReadyError
+        If the slides do not lie on each other.
+    """
+    he, ihc = pair.he, pair.ihc
+    if he is None or ihc is None or he.mpp is None or ihc.mpp is None:
+        return pair
+    if transform is not None:
+        from napari_her2.slides.registration.files import read_registration
+
+        file = read_registration(transform)
+        for made, slide in ((file.he_mpp, he.mpp), (file.ihc_mpp, ihc.mpp)):
+            if not file.scale_known or abs(made - slide) > _SAME_SCALE * slide:
+                raise UsageError(
+                    f"The transform was made at {made:g} µm/px, the slide has "
+                    f"{slide:g}.",
+                    "Register these slides again.",
+                )
+        pair = replace(pair, registration=file.registration)
+    elif pair.registration == NOT_REGISTERED:
+        found = follow_registration(he, ihc)
+        pair = replace(pair, registration=found.registration)
+    if problem := why_not_both(pair.registration, ErrorLimits()):
+        raise NotReadyError(
+            problem.partition(" Register")[0],
+            "Look at them in the window, or run on one of them alone.",
+        )
+    return pair
