@@ -16,6 +16,7 @@ from napari_her2.slides.pyramid_writer import write_pyramid
 from napari_her2.slides.slide import open_slide
 
 WARM_UP, TIMES = 30, 200
+POOL_THREADS = 8
 MAX_GROWTH_BYTES = 12 << 20
 """The pixels of the 200 slides together are 168 MB."""
 
@@ -75,7 +76,8 @@ def test_200_slides(tmp_path, noise, name):
         open_read_close()
     files_after, threads_after, memory_after = state()
     assert files_after <= files
-    assert threads_after <= threads
+    # a library's pool may still be filling; a leak would add one for each slide
+    assert threads_after <= threads + POOL_THREADS
     assert memory_after - memory < MAX_GROWTH_BYTES
     assert not any(piece() for piece in pieces)
 
