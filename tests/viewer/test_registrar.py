@@ -70,6 +70,10 @@ def test_two_clicks_make_a_landmark(open_desk):
     assert distance == pytest.approx(5.0, rel=0.02)
     layer = find(open_desk.viewer.layers, Role.LANDMARKS)
     np.testing.assert_allclose(layer.data, [[100, 120], [104, 117]], atol=1e-6)
+    tool.start()
+    assert find(open_desk.viewer.layers, Role.LANDMARKS) is None
+    tool.stop()
+    assert find(open_desk.viewer.layers, Role.LANDMARKS) is not None
     open_desk.session.pairing.remove_landmark(0)
     assert find(open_desk.viewer.layers, Role.LANDMARKS) is None
 

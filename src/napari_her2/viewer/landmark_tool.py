@@ -129,31 +129,28 @@ class LandmarkTool:
         layer = find(viewer.layers, Role.LANDMARKS)
         if state.pair is None or state.case is None:
             return
-        discs = [mark.he_um for mark in state.landmarks]
-        if self.awaited is Awaited.IHC:
-            discs.append(self._he_um)
-        crosses = [mark.ihc_um for mark in state.landmarks]
+        # no mark tells where to click
+        marks = state.landmarks if self.awaited is Awaited.NOTHING else ()
+        discs = [mark.he_um for mark in marks]
+        crosses = [mark.ihc_um for mark in marks]
+        if layer is not None:
+            # napari draws on with the places of points that are gone
+            viewer.layers.remove(layer)
         if not discs:
-            if layer is not None:
-                viewer.layers.remove(layer)
             return
         back = state.pair.he_to_ihc_um.inverse()
         points = np.vstack([discs, *([back.apply(crosses)] if crosses else [])])
-        if layer is None:
-            active = viewer.layers.selection.active
-            layer = viewer.add_points(
-                ndim=2,
-                name="Landmarks",
-                size=1,
-                metadata=tag(Role.LANDMARKS, state.case.case_id),
-                units=placement_of(state.pair).units,
-            )
-            place = index_for(viewer.layers, Role.LANDMARKS)
-            viewer.layers.move(len(viewer.layers) - 1, place)
-            viewer.layers.selection.active = active
-        layer.data = points
-        layer.symbol = ["ring"] * len(discs) + ["cross"] * len(crosses)
-        layer.face_color = LANDMARK
-        layer.border_width = 0
-        layer.size = _MARK_PX / max(float(viewer.scene.camera.zoom), 1e-6)
-        layer.selected_data = set()
+        active = viewer.layers.selection.active
+        viewer.add_points(
+            points,
+            name="Landmarks",
+            symbol=["ring"] * len(discs) + ["cross"] * len(crosses),
+            face_color=LANDMARK,
+            border_width=0,
+            size=_MARK_PX / max(float(viewer.scene.camera.zoom), 1e-6),
+            metadata=tag(Role.LANDMARKS, state.case.case_id),
+            units=placement_of(state.pair).units,
+        )
+        place = index_for(viewer.layers[:-1], Role.LANDMARKS)
+        viewer.layers.move(len(viewer.layers) - 1, place)
+        viewer.layers.selection.active = active

@@ -16,7 +16,7 @@ from napari_her2.widgets.quality_list import QualityList
 from napari_her2.widgets.slide_rows import SlideRows
 from napari_her2.widgets.style import button, label
 
-HEIGHT_PX = 240
+HEIGHT_PX = 320
 
 
 class CaseDock(Panel):
