@@ -148,7 +148,9 @@ def test_a_slide_that_breaks_while_it_is_read_is_told_without_names(
     planted = plant("SVS")
     session.open_case(planted.manifest)
     slide = session.state.pair.he
-    slide._source.levels[0]._guard._decoder._process.kill()
+    process = slide._source.levels[0]._guard._decoder._process
+    process.kill()
+    process.wait()
     planted.he.unlink()
     slide._cache.clear()
     session.set_view(BoxPx(100, 100, 230, 230))
