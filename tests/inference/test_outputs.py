@@ -120,9 +120,11 @@ def test_a_finer_slide_gives_a_picture_at_the_scale_of_the_model(export, slide):
     assert record["synthetic_ihc"]["box_model_px"] == [51, 0, 201, 167]
 
 
-def test_a_folder_that_cannot_be_made_is_named(export, he_pair, tmp_path):
+def test_a_folder_that_cannot_be_made_is_told_without_its_name(
+    export, he_pair, tmp_path
+):
     (tmp_path / "taken").write_text("a file")
-    with pytest.raises(StorageError, match="taken"):
+    with pytest.raises(StorageError, match="cannot be written"):
         export(he_pair, folder="taken/out")
 
 

@@ -260,12 +260,13 @@ def test_a_slide_that_is_forgotten_takes_its_worker_with_it(slide_path):
 def test_nothing_is_left_of_slides_that_were_closed(slide_path):
     me = psutil.Process()
     open_slide(slide_path).close()
-    n_descriptors = me.num_fds()
+    gc.collect()  # what other tests left
+    n_descriptors, others = me.num_fds(), set(me.children())
     for _ in range(20):
         with open_slide(slide_path) as slide:
             assert slide.levels[0][:9, :9].any()
-    assert me.num_fds() == n_descriptors
-    assert not [x for x in me.children() if "decoder_worker" in " ".join(x.cmdline())]
+    assert me.num_fds() <= n_descriptors
+    assert set(me.children()) <= others
 
 
 _PARENT = """
