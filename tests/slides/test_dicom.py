@@ -259,6 +259,14 @@ def test_another_kind_of_dicom(tmp_path, smooth):
     refused(path, "no image of a slide")
 
 
+def test_a_folder_behind_a_link(series, tmp_path):
+    link = tmp_path / "link"
+    link.symlink_to(series, target_is_directory=True)
+    with open_slide(link) as slide, open_slide(series) as plain:
+        assert slide.shape == plain.shape
+        assert slide.fingerprint == plain.fingerprint
+
+
 def test_copies_of_an_instance(series):
     shutil.copy(series / "b.dcm", series / "c.dcm")
     with open_slide(series) as slide:

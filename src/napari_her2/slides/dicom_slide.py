@@ -187,13 +187,13 @@ def _open(wsidicom: Any, instances: Sequence[Instance]) -> Any:
 def _check_complete(path: Path, slide: Any, instances: Sequence[Instance]) -> None:
     """Refuse a slide of which wsidicom left out a file: a level might be missing."""
     used = {
-        str(file)
+        Path(str(file)).resolve()
         for pyramid in slide.pyramids
         for level in pyramid
         for instance in level.instances.values()
         for file in instance.image_data.files
     }
-    if left_out := sum(str(one.path) not in used for one in instances):
+    if left_out := sum(one.path.resolve() not in used for one in instances):
         raise SlideError(
             path,
             f"{left_out} of its {len(instances)} files cannot be read.",
