@@ -11,7 +11,6 @@ from tests.slides.dicom_files import uids, write_instance
 from napari_her2.core.errors import CaseError, SlideError, StorageError
 from napari_her2.core.geometry import Affine
 from napari_her2.core.score import Stain
-from napari_her2.slides import case as case_module
 from napari_her2.slides.case import (
     Case,
     case_of_files,
@@ -164,7 +163,7 @@ def test_a_full_disk_keeps_the_old_manifest(manifest, folder, monkeypatch):
     def full(descriptor):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(case_module.os, "fsync", full)
+    monkeypatch.setattr("os.fsync", full)
     with pytest.raises(StorageError, match="No space left"):
         write_case(read_case(path), path)
     assert path.read_bytes() == before

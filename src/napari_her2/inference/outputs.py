@@ -6,7 +6,6 @@ Each file appears under its name only once it is complete.
 from __future__ import annotations
 
 import json
-import os
 import shutil
 import uuid
 from collections.abc import Iterator
@@ -22,6 +21,7 @@ from napari_her2.core.errors import StorageError
 from napari_her2.core.geometry import BoxPx
 from napari_her2.core.records import FORCED, RESEARCH_USE, Arm, Suggestion
 from napari_her2.core.region import Region
+from napari_her2.core.whole_file import write_whole
 from napari_her2.inference.identity import HE_TO_IHC, IHC_TO_HE
 from napari_her2.inference.run_record import run_record
 from napari_her2.inference.store import MapName, ResultStore
@@ -190,16 +190,8 @@ def _model_box(store: ResultStore, box_px: BoxPx) -> BoxPx:
 
 
 def _write_text(path: Path, text: str) -> None:
-    draft = path.with_name(f".{path.name}-{uuid.uuid4().hex[:8]}")
     with _stored_in(path.parent):
-        try:
-            with draft.open("w", encoding="utf-8") as file:
-                file.write(text)
-                file.flush()
-                os.fsync(file.fileno())
-            draft.replace(path)
-        finally:
-            draft.unlink(missing_ok=True)
+        write_whole(path, text)
 
 
 @contextmanager

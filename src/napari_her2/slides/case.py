@@ -10,8 +10,6 @@ from __future__ import annotations
 import hashlib
 import json
 import math
-import os
-import uuid
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath, PureWindowsPath
 from typing import Any, Final
@@ -19,6 +17,7 @@ from typing import Any, Final
 from napari_her2.core.errors import CaseError, StorageError
 from napari_her2.core.geometry import Affine
 from napari_her2.core.score import Stain
+from napari_her2.core.whole_file import write_whole
 from napari_her2.slides.dicom_series import holds_dicom
 from napari_her2.slides.scale import MAX_MPP, MIN_MPP
 
@@ -128,13 +127,8 @@ def write_case(case: Case, path: Path | str) -> None:
     for name, mpp in (("he_mpp", case.he_mpp), ("ihc_mpp", case.ihc_mpp)):
         if mpp is not None:
             fields[name] = mpp
-    part = path.with_name(f".{path.name}.{uuid.uuid4().hex[:8]}.part")
     try:
-        with part.open("w", encoding="utf-8") as file:
-            file.write(json.dumps(fields, indent=2) + "\n")
-            file.flush()
-            os.fsync(file.fileno())
-        part.replace(path)
+        write_whole(path, json.dumps(fields, indent=2) + "\n")
     except OSError as error:
         raise StorageError(
             path,
@@ -142,8 +136,6 @@ def write_case(case: Case, path: Path | str) -> None:
             "Free space on that disk or choose another folder, then try again.",
             "Case",
         ) from error
-    finally:
-        part.unlink(missing_ok=True)
 
 
 def case_of_files(he: Path | str | None, ihc: Path | str | None) -> Case:

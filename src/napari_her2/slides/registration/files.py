@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
-import uuid
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -14,6 +12,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from napari_her2.core.errors import CaseError, StorageError
 from napari_her2.core.registration import Registration, is_number
+from napari_her2.core.whole_file import write_whole
 
 SCHEMA: Final = "napari-her2/registration/1"
 MAX_BYTES: Final = 1 << 26
@@ -60,21 +59,14 @@ def write_registration(file: RegistrationFile, path: Path | str) -> None:
         "ihc_mpp": file.ihc_mpp,
         "scale_known": file.scale_known,
     }
-    part = path.with_name(f".{path.name}.{uuid.uuid4().hex[:8]}.part")
     try:
-        with part.open("w", encoding="utf-8") as stream:
-            stream.write(json.dumps(fields, allow_nan=False) + "\n")
-            stream.flush()
-            os.fsync(stream.fileno())
-        part.replace(path)
+        write_whole(path, json.dumps(fields, allow_nan=False) + "\n")
     except OSError as error:
         raise StorageError(
             path,
             f"the registration cannot be written ({error.strerror or error}).",
             "Choose a folder that exists and has space, then try again.",
         ) from error
-    finally:
-        part.unlink(missing_ok=True)
 
 
 def read_registration(path: Path | str) -> RegistrationFile:
