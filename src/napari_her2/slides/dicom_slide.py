@@ -29,7 +29,7 @@ from napari_her2.slides.extras import load_extra
 from napari_her2.slides.fingerprint import fingerprint_encoded
 from napari_her2.slides.read_gate import ReadGate
 from napari_her2.slides.scale import MAX_MPP, square_mpp
-from napari_her2.slides.source import SlideSource
+from napari_her2.slides.source import SlideSource, shrinking, tried
 
 logging.getLogger("wsidicom").addHandler(logging.NullHandler())
 
@@ -219,17 +219,9 @@ def _levels(path: Path, gate: ReadGate, pyramid: Any) -> list[DicomBlocks]:
     """Return the levels, each strictly smaller; one block of each is decoded."""
     from wsidicom.geometry import Point
 
-    levels: list[DicomBlocks] = []
-    for level in pyramid:
-        blocks = DicomBlocks(path, gate, level.default_instance.image_data, Point)
-        if levels and (
-            blocks.shape == levels[-1].shape
-            or any(a > b for a, b in zip(blocks.shape, levels[-1].shape, strict=True))
-        ):
-            continue
-        blocks.read_block(
-            blocks.shape[0] // blocks.block_px[0] // 2,
-            blocks.shape[1] // blocks.block_px[1] // 2,
+    return tried(
+        shrinking(
+            DicomBlocks(path, gate, level.default_instance.image_data, Point)
+            for level in pyramid
         )
-        levels.append(blocks)
-    return levels
+    )

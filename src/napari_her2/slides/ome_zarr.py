@@ -25,7 +25,7 @@ from napari_her2.slides.fingerprint import (
     fingerprint_zip,
 )
 from napari_her2.slides.scale import square_mpp, to_um
-from napari_her2.slides.source import SlideSource
+from napari_her2.slides.source import SlideSource, shrinking
 from napari_her2.slides.tiff_blocks import MAX_BLOCK_BYTES, MAX_SIDE_PX, flatten_alpha
 
 _MARKS: Final = ("zarr.json", ".zgroup", ".zattrs", ".zarray")
@@ -182,18 +182,13 @@ def _levels(path: Path, node: Any) -> tuple[list[ZarrBlocks], float | None]:
     if len(set(axes)) < len(axes) or not {"y", "x"} <= set(axes):
         raise Broken("its axes are not those of an image")
     _check_colours(path, attributes)
-    levels: list[ZarrBlocks] = []
+    found = []
     for dataset in datasets:
         parts = PurePosixPath(str(dataset["path"])).parts
         if ".." in parts or parts[:1] == ("/",):
             raise Broken("a level lies outside its folder")
-        level = ZarrBlocks(path, node["/".join(parts)], axes)
-        if not levels or (
-            level.shape != levels[-1].shape
-            and all(a <= b for a, b in zip(level.shape, levels[-1].shape, strict=True))
-        ):
-            levels.append(level)
-    return levels, _mpp(path, image, axes)
+        found.append(ZarrBlocks(path, node["/".join(parts)], axes))
+    return shrinking(found), _mpp(path, image, axes)
 
 
 def _plain_axes(path: Path, shape: tuple[int, ...]) -> str:

@@ -25,7 +25,7 @@ from napari_her2.slides.fingerprint import fingerprint_files
 from napari_her2.slides.openslide_files import files_of
 from napari_her2.slides.read_gate import ReadGate
 from napari_her2.slides.scale import square_mpp
-from napari_her2.slides.source import SlideSource
+from napari_her2.slides.source import SlideSource, shrinking, tried
 from napari_her2.slides.tiff_blocks import MAX_SIDE_PX
 
 _BLOCK_PX: Final = 512
@@ -200,20 +200,8 @@ def open_openslide(path: Path) -> SlideSource:
 
 def _levels(path: Path, handle: _Handle) -> list[OpenSlideBlocks]:
     """Return the levels, each strictly smaller; one block of each is decoded."""
-    levels: list[OpenSlideBlocks] = []
-    for index in range(handle.slide.level_count):
-        level = OpenSlideBlocks(path, handle, index)
-        if levels and (
-            level.shape == levels[-1].shape
-            or any(a > b for a, b in zip(level.shape, levels[-1].shape, strict=True))
-        ):
-            continue
-        level.read_block(
-            level.shape[0] // level.block_px[0] // 2,
-            level.shape[1] // level.block_px[1] // 2,
-        )
-        levels.append(level)
-    return levels
+    count = handle.slide.level_count
+    return tried(shrinking(OpenSlideBlocks(path, handle, i) for i in range(count)))
 
 
 def _mpp(properties: Any, axis: str) -> float | None:

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from typing import TypeVar
 
 from napari_her2.slides.level import BlockSource
+
+Blocks = TypeVar("Blocks", bound=BlockSource)
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,3 +29,29 @@ class SlideSource:
     icc: bytes | None = None
     colours: str = "stored"
     colours_key: str = ""
+
+
+def shrinking(found: Iterable[Blocks]) -> list[Blocks]:
+    """Return those levels that are strictly smaller than the one kept before."""
+    levels: list[Blocks] = []
+    for level in found:
+        if not levels or (
+            level.shape != levels[-1].shape
+            and all(a <= b for a, b in zip(level.shape, levels[-1].shape, strict=True))
+        ):
+            levels.append(level)
+    return levels
+
+
+def tried(levels: list[Blocks]) -> list[Blocks]:
+    """Return levels after one block of each was decoded.
+
+    A codec that is missing or a damaged file then shows when the slide is opened
+    and not while it is read.
+    """
+    for level in levels:
+        level.read_block(
+            level.shape[0] // level.block_px[0] // 2,
+            level.shape[1] // level.block_px[1] // 2,
+        )
+    return levels

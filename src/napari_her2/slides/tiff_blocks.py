@@ -17,6 +17,7 @@ from napari_her2.core.errors import SlideError
 from napari_her2.slides.broken import kind_of
 from napari_her2.slides.codestream import announced_px
 from napari_her2.slides.shared_file import SharedFile
+from napari_her2.slides.source import shrinking, tried
 
 MAX_SIDE_PX: Final = 1 << 20
 MAX_BLOCKS: Final = 1 << 22
@@ -222,21 +223,6 @@ def ycbcr_to_rgb(image: NDArray[np.uint8]) -> NDArray[np.uint8]:
 def read_pages(file: SharedFile, pages: list[Any]) -> list[TiffBlocks]:
     """Return the levels of a slide, each strictly smaller than the one before.
 
-    One block of every level is decoded, so that a codec that is missing or a
-    damaged file shows when the slide is opened and not while it is read.
+    One block of every level is decoded.
     """
-    levels: list[TiffBlocks] = []
-    for page in pages:
-        level = TiffBlocks(file, page)
-        if levels and not (
-            level.shape[0] <= levels[-1].shape[0]
-            and level.shape[1] <= levels[-1].shape[1]
-            and level.shape != levels[-1].shape
-        ):
-            continue
-        level.read_block(
-            level.shape[0] // level.block_px[0] // 2,
-            level.shape[1] // level.block_px[1] // 2,
-        )
-        levels.append(level)
-    return levels
+    return tried(shrinking(TiffBlocks(file, page) for page in pages))
