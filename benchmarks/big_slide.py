@@ -82,6 +82,7 @@ def panning(path: Path, before: Path) -> Rows:
     process imports libraries for seconds, whatever the size of the slide.
     """
     import napari
+    from napari.qt.threading import WorkerBase
     from window import pan, settle
 
     from napari_her2.app.session import Session
@@ -147,6 +148,7 @@ def panning(path: Path, before: Path) -> Rows:
     p95 = {kind: np.percentile(np.concatenate(busy[kind]), 95) for kind in busy}
     desk.close_case()
     viewer.close()
+    WorkerBase.await_workers()  # Qt aborts where a thread outlives it
     return [
         row(
             "100,000 x 80,000 px: open to first paint in the window", painted_s, "s", 2
