@@ -10,6 +10,7 @@ from napari_her2.core.geometry import BoxPx
 from napari_her2.core.records import Evidence, Provenance, Suggestion
 from napari_her2.core.region import Region
 from napari_her2.core.score import Score
+from napari_her2.review.events import RegionKey
 from napari_her2.review.journal import Journal
 from napari_her2.slides.pyramid_writer import write_pyramid
 
@@ -50,7 +51,7 @@ def journal(tmp_path: Path) -> Iterator[Journal]:
 def reading(journal: Journal) -> Reading:
     state = SessionState(reader_name="Dr A")
     opened = Reading(state, journal)
-    opened.open("case-1", SLIDES)
+    opened.open(RegionKey("case-1", SLIDES))
     return opened
 
 

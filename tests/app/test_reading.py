@@ -13,7 +13,7 @@ from napari_her2.core.records import Evidence, Suggestion
 from napari_her2.core.region import Region
 from napari_her2.core.score import Score
 from napari_her2.review.acts import Act
-from napari_her2.review.events import ReasonCode
+from napari_her2.review.events import ReasonCode, RegionKey
 from napari_her2.review.journal import Journal
 from napari_her2.review.record import ReviewState
 
@@ -84,7 +84,7 @@ def test_a_case_comes_back_as_it_was_left(
     reading.override(Score.ONE, ReasonCode.CYTOPLASMIC)
 
     state = SessionState(reader_name="Dr A")
-    Reading(state, journal).open("case-1", SLIDES)
+    Reading(state, journal).open(RegionKey("case-1", SLIDES))
     assert state.regions == (region,)
     assert [row.record.state for row in state.reviewed] == [ReviewState.DECIDED]
     assert state.selected_id == "r1"
@@ -99,7 +99,7 @@ def test_decisions_do_not_pass_to_other_slides_under_the_same_name(
     reading.draw((region,))
     reading.suggest(region, suggestion("r1"))
     state = SessionState(reader_name="Dr A")
-    Reading(state, journal).open("case-1", (("he", "blake2b:99"),))
+    Reading(state, journal).open(RegionKey("case-1", (("he", "blake2b:99"),)))
     assert state.regions == ()
     assert state.reviewed == ()
 

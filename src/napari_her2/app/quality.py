@@ -127,8 +127,7 @@ class QualityCheck:
         pair, case = self._state.pair, self._state.case
         if pair is None or case is None:
             return None
-        slides = tuple((s.value, slide.fingerprint) for s, slide in pair.slides)
-        return RegionKey(case.case_id, slides)
+        return RegionKey(case.case_id, pair.fingerprints)
 
     def _known(self, pair: SlidePair) -> Reports | None:
         keys = [_key(stain, slide) for stain, slide in pair.slides]

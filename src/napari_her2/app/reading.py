@@ -50,18 +50,18 @@ class Reading:
         """The review policy that the preferences ask for."""
         return acts.ReviewPolicy(first_read_required=self.state.first_read_required)
 
-    def open(self, case_id: str, slides: tuple[tuple[str, str], ...]) -> None:
+    def open(self, key: RegionKey) -> None:
         """Take up a case where its journal left it.
 
-        ``slides`` are pairs of stain and fingerprint: what was decided on other
-        pixels under the same name is left alone.
+        ``key`` is that of the case as a whole: what was decided on other pixels
+        under the same name is left alone.
         """
-        self._case = RegionKey(case_id, slides)
+        self._case = key
         self._journal.append(CaseOpened(key=self._case, utc=datetime.now(UTC)))
         records = [
             record
-            for record in fold(self._journal.events(case_id))
-            if record.key.case == self._case and record.region is not None
+            for record in fold(self._journal.events(key.case_id))
+            if record.key.case == key and record.region is not None
         ]
         self.state.regions = tuple(
             record.region

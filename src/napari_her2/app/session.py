@@ -274,16 +274,11 @@ class Session:
         if pair is None:
             pair = open_pair(case, use_profile=self.state.use_profile)
         self.close_case()
-        slides = tuple(
-            (stain.value, slide.fingerprint)
-            for stain, slide in ((Stain.HE, pair.he), (Stain.IHC, pair.ihc))
-            if slide is not None
-        )
         self.state.notice = None
         self.state.case = case
-        key = RegionKey(case.case_id, slides)
+        key = RegionKey(case.case_id, pair.fingerprints)
         self.state.pair = self.pairing.restore(key, pair)
-        self.reading.open(case.case_id, slides)
+        self.reading.open(key)
         self._model.take_up()
 
     def _absorb_tile(self, tile: TileDone) -> None:

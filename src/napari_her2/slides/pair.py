@@ -71,6 +71,11 @@ class SlidePair:
         both = ((Stain.HE, self.he), (Stain.IHC, self.ihc))
         return tuple((stain, slide) for stain, slide in both if slide is not None)
 
+    @property
+    def fingerprints(self) -> tuple[tuple[str, str], ...]:
+        """Pairs of stain and slide fingerprint: which pixels these are, H&E first."""
+        return tuple((stain.value, slide.fingerprint) for stain, slide in self.slides)
+
     def close(self) -> None:
         """Close both slides."""
         for _, slide in self.slides:
