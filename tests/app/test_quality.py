@@ -11,6 +11,7 @@ from napari_her2.app.status import RunPhase
 from napari_her2.core.errors import ReviewError
 from napari_her2.core.score import Stain
 from napari_her2.review.events import QualityOverruled
+from napari_her2.review.journal import Journal
 from napari_her2.slides.quality.finding import (
     Finding,
     FindingKind,
@@ -96,6 +97,16 @@ def test_an_overruling_holds_when_the_case_is_opened_again(session, virtual_case
     assert session.state.quality, "known again without another look"
     assert session.plan(RunTarget.SLIDE).can_run
     assert session.looked == [Stain.HE, Stain.IHC]
+
+
+def test_moving_a_slide_changes_nothing_of_its_quality(session, monkeypatch):
+    session.quality.take(session.quality.look()())
+    session.quality.overrule(Stain.HE, PEN, "clear")
+    before = session.state.quality, session.state.overruled
+    # a case can have thousands of events, and a nudge comes with every click
+    monkeypatch.setattr(Journal, "events", None)
+    session.pairing.nudge((5.0, 0.0), about=(0.0, 0.0))
+    assert (session.state.quality, session.state.overruled) == before
 
 
 def test_an_overruling_is_no_region_to_decide(session, tmp_path):

@@ -109,9 +109,12 @@ class QualityCheck:
         """Whether a reader overruled a finding on these slides."""
         return key_of(report, finding) in self._state.overruled
 
-    def _on_pair(self) -> None:
-        pair, key = self._state.pair, self._case_key()
-        self._state.quality = () if pair is None else self._known(pair) or ()
+    def _on_pair(self, now: SlidePair | None, before: SlidePair | None) -> None:
+        # how the slides lie on each other says nothing of their quality
+        if now is not None and now.same_slides(before):
+            return
+        key = self._case_key()
+        self._state.quality = () if now is None else self._known(now) or ()
         if key is None:
             self._state.overruled = ()
             return
