@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
-from napari_her2.app.pairing import why_not_both
+from napari_her2.app.pairing import light_of
 from napari_her2.cli.progress import follow_registration
 from napari_her2.core.errors import NotReadyError, UsageError
-from napari_her2.core.registration import NOT_REGISTERED, ErrorLimits
+from napari_her2.core.registration import NOT_REGISTERED, ErrorLimits, Light
 from napari_her2.slides.pair import SlidePair
 
 _SAME_SCALE = 0.01
@@ -45,9 +45,9 @@ def settled(pair: SlidePair, transform: Path | None) -> SlidePair:
     elif pair.registration == NOT_REGISTERED:
         found = follow_registration(he, ihc)
         pair = replace(pair, registration=found.registration)
-    if problem := why_not_both(pair.registration, ErrorLimits()):
+    if light_of(pair.registration, ErrorLimits()) is Light.RED:
         raise NotReadyError(
-            problem.partition(" Register")[0],
+            "H&E and IHC do not lie on each other.",
             "Look at them in the window, or run on one of them alone.",
         )
     return pair
