@@ -17,6 +17,7 @@ from scipy import ndimage
 
 from napari_her2.core.score import Stain
 from napari_her2.slides.quality.dyes import Floats
+from napari_her2.slides.quality.squares import means_of_squares
 
 COHERENCE: Final = 0.45
 HAEMATOXYLIN: Final = {Stain.HE: 0.70, Stain.IHC: 0.80}
@@ -36,11 +37,11 @@ def streaks(
     smooth = ndimage.gaussian_filter(haematoxylin, _SMOOTH_UM / mpp, truncate=3)
     down, along = np.gradient(smooth)
     yy, xx, xy = (
-        _means(f, cell_px) for f in (down * down, along * along, down * along)
+        means_of_squares(f, cell_px) for f in (down * down, along * along, down * along)
     )
     energy = yy + xx
     coherence = np.sqrt((yy - xx) ** 2 + 4 * xy**2) / np.maximum(energy, 1e-12)
-    return coherence, energy, _means(haematoxylin, cell_px)
+    return coherence, energy, means_of_squares(haematoxylin, cell_px)
 
 
 def crushed(
@@ -59,12 +60,3 @@ def crushed(
     found &= haematoxylin > HAEMATOXYLIN[stain] * usual
     found &= energy > ENERGY[stain] * steep
     return np.asarray(found, bool)
-
-
-def _means(field: Floats, cell_px: int) -> NDArray[np.float64]:
-    rows, cols = (max(1, side // cell_px) for side in field.shape)
-    height, width = min(cell_px, field.shape[0]), min(cell_px, field.shape[1])
-    part = field[: rows * height, : cols * width]
-    return np.asarray(
-        part.reshape(rows, height, cols, width).mean((1, 3), dtype=np.float64)
-    )

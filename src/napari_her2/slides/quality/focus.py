@@ -18,6 +18,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
+from napari_her2.slides.quality.squares import means_of_squares
+
 FINE_UM: Final = 1.0
 COARSE_UM: Final = 3.0
 """Radii of the two smoothings."""
@@ -55,8 +57,8 @@ def blur_map(
     fine = _slope(density, FINE_UM / mpp) / mpp**2
     coarse = _slope(density, COARSE_UM / mpp) / mpp**2
     is_tissue = ndimage.uniform_filter(density, 5) > _TISSUE_DENSITY
-    tissue = _means(is_tissue.astype(np.float32), cell_px)
-    one, two = _means(fine, cell_px), _means(coarse, cell_px)
+    tissue = means_of_squares(is_tissue.astype(np.float32), cell_px)
+    one, two = means_of_squares(fine, cell_px), means_of_squares(coarse, cell_px)
     ratio = np.maximum(one / np.maximum(two, 1e-12), 1.0 + 1e-6)
     blur = (COARSE_UM**2 - ratio * FINE_UM**2) / (ratio - 1)
     blur_um = np.sqrt(np.clip(blur, 0, 400))
@@ -69,12 +71,3 @@ def _slope(density: Floats, sigma_px: float) -> Floats:
     smooth = ndimage.gaussian_filter(density, sigma_px, truncate=3)
     down, along = np.gradient(smooth)
     return np.asarray(down**2 + along**2, np.float32)
-
-
-def _means(field: Floats, cell_px: int) -> NDArray[np.float64]:
-    rows, cols = (max(1, side // cell_px) for side in field.shape)
-    height, width = min(cell_px, field.shape[0]), min(cell_px, field.shape[1])
-    part = field[: rows * height, : cols * width]
-    return np.asarray(
-        part.reshape(rows, height, cols, width).mean((1, 3), dtype=np.float64)
-    )
