@@ -17,12 +17,7 @@ from scipy import ndimage
 from napari_her2.core.errors import UsageError
 from napari_her2.core.registration import RegistrationError
 from napari_her2.core.transform import Transform
-from napari_her2.slides.registration.matching import (
-    Mapped,
-    Matches,
-    lay_on,
-    match_patches,
-)
+from napari_her2.slides.registration.matching import Matches, PatchFinder, lay_on
 from napari_her2.slides.registration.section import Section, read_section
 from napari_her2.slides.slide import Slide
 
@@ -33,7 +28,7 @@ _LEAST_TISSUE: Final = 0.15
 _CHANCE: Final = 0.05
 _RARER: Final = 3
 """Chance is measured on every third patch."""
-CHECK_REACH_PX: Final = 36
+_REACH_PX: Final = 36
 _NEAR: Final = 0.5
 _MOST: Final = 0.6
 """By chance a fifth of the places would lie in the inner half of the reach."""
@@ -87,44 +82,48 @@ def look(
     float
         How many of them are expected by chance.
     """
-    mapped = lay_on(moving, fixed, transform)
-    true, false = (
-        _all(fixed, mapped, some_px, reach_px, elsewhere)
-        for some_px, elsewhere in ((centres_px, False), (centres_px[::_RARER], True))
+    finder = PatchFinder(
+        fixed, lay_on(moving, fixed, transform), patch_px=PATCH_PX, reach_px=reach_px
     )
-    by_chance = false.found.peaks
+    found = finder.find(centres_px).found
+    rarer = centres_px[::_RARER]
+    # nothing true can be found in the place of another patch
+    by_chance = finder.find(rarer, np.roll(rarer, len(rarer) // 2, 0)).found.peaks
     limit = float(np.quantile(by_chance, 1 - _CHANCE)) if len(by_chance) else 0.0
-    found = true.found
     n_chance = _CHANCE * len(by_chance) * _RARER
     return found.where(found.peaks > limit), n_chance
 
 
-def _all(
-    fixed: Section,
-    mapped: Mapped,
-    centres_px: NDArray[np.intp],
-    reach_px: int,
-    elsewhere: bool,
-) -> Matches:
-    return match_patches(
-        fixed,
-        mapped,
-        centres_px,
-        patch_px=PATCH_PX,
-        reach_px=reach_px,
-        look_elsewhere=elsewhere,
-    )
+def check(
+    fixed: Section, moving: Section, transform: Transform, parts: Split
+) -> tuple[Matches, RegistrationError]:
+    """Look for the places set aside.
+
+    Returns
+    -------
+    Matches
+        Those that are found.
+    RegistrationError
+        How far the transform is off in them. Where most lie in the outer half of
+        the reach they lie anywhere, and it cannot be told.
+    """
+    found, n_chance = look(fixed, moving, transform, parts.check_px, reach_px=_REACH_PX)
+    away_um = np.linalg.norm(found.shifts_um, axis=1)
+    near_um = _NEAR * _REACH_PX * fixed.um_per_px
+    median_um = p90_um = float("nan")
+    if len(found) and np.mean(away_um < near_um) >= _MOST:
+        median_um, p90_um = np.quantile(away_um, [0.5, 0.9]).tolist()
+    n_looked = len(parts.check_px)
+    error = RegistrationError(median_um, p90_um, len(found), n_looked, n_chance)
+    return found, error
 
 
 def measure_error(
     fixed: Section, moving: Section, transform: Transform, parts: Split
 ) -> RegistrationError:
     """Measure how far a transform is off in the places set aside."""
-    found, n_chance = look(
-        fixed, moving, transform, parts.check_px, reach_px=CHECK_REACH_PX
-    )
-    reach_um = CHECK_REACH_PX * fixed.um_per_px
-    return error_of(found, len(parts.check_px), n_chance, reach_um)
+    _, error = check(fixed, moving, transform, parts)
+    return error
 
 
 def measure_slides(he: Slide, ihc: Slide, transform: Transform) -> RegistrationError:
@@ -141,21 +140,3 @@ def measure_slides(he: Slide, ihc: Slide, transform: Transform) -> RegistrationE
         raise UsageError("The scale of a slide is unknown.", "Enter its µm per pixel.")
     fixed, moving = read_section(he, he.mpp), read_section(ihc, ihc.mpp)
     return measure_error(fixed, moving, transform, split(fixed))
-
-
-def error_of(
-    found: Matches, n_looked: int, n_chance: float, reach_um: float
-) -> RegistrationError:
-    """Sum up what was found in the places set aside.
-
-    Parameters
-    ----------
-    reach_um
-        How far places were looked for. Where most lie in the outer half of that,
-        they lie anywhere, and the error cannot be told.
-    """
-    away_um = np.linalg.norm(found.shifts_um, axis=1)
-    median_um = p90_um = float("nan")
-    if len(found) and np.mean(away_um < _NEAR * reach_um) >= _MOST:
-        median_um, p90_um = np.quantile(away_um, [0.5, 0.9]).tolist()
-    return RegistrationError(median_um, p90_um, len(found), n_looked, n_chance)

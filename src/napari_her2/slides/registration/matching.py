@@ -97,49 +97,101 @@ def transform_scale(transform: Transform, fixed: Section) -> float:
     return float(np.sqrt(abs(np.linalg.det(points[1:] - points[0]))) / 100)
 
 
-def match_patches(
-    fixed: Section,
-    mapped: Mapped,
-    centres_px: NDArray[np.intp],
-    *,
-    patch_px: int,
-    reach_px: int,
-    look_elsewhere: bool = False,
-) -> Matches:
-    """Look for patches of the fixed section on the moving one.
+class PatchFinder:
+    """Looks for patches of the fixed section on the moving one.
 
     Parameters
     ----------
-    centres_px
-        (n, 2) in working pixels of the fixed section.
+    fixed, mapped
+        The sections, the moving one as it lies on the fixed one.
     patch_px
         Side of a patch, even.
     reach_px
         How far from its place a patch is looked for.
-    look_elsewhere
-        Look in the place of another patch instead: nothing true can be found
-        there, which tells what chance finds.
     """
-    margin = patch_px // 2 + reach_px
-    pairs = [
-        _Channel(np.pad(one, margin, mode="edge"), np.pad(other, margin, mode="edge"))
-        for one, other in zip(fixed.channels, mapped.channels, strict=True)
-    ]
-    covered = _table(np.pad(mapped.inside.astype(np.float32), margin))
-    places = (
-        np.roll(centres_px, len(centres_px) // 2, 0) if look_elsewhere else centres_px
-    )
-    rows = [
-        _match(pairs, covered, centre, place, patch_px, reach_px)
-        for centre, place in zip(centres_px, places, strict=True)
-    ]
-    table: Points = np.array(rows, float).reshape(-1, 4)
-    return Matches(
-        np.asarray((centres_px + 0.5) * fixed.um_per_px, float),
-        table[:, :2] * fixed.um_per_px,
-        table[:, 2],
-        table[:, 3],
-    )
+
+    def __init__(
+        self, fixed: Section, mapped: Mapped, *, patch_px: int, reach_px: int
+    ) -> None:
+        self._um_per_px = fixed.um_per_px
+        self._patch_px = patch_px
+        self._reach_px = reach_px
+        margin = patch_px // 2 + reach_px
+        self._channels = [
+            _Channel(
+                np.pad(one, margin, mode="edge"), np.pad(other, margin, mode="edge")
+            )
+            for one, other in zip(fixed.channels, mapped.channels, strict=True)
+        ]
+        self._covered = _table(np.pad(mapped.inside.astype(np.float32), margin))
+
+    def find(
+        self, centres_px: NDArray[np.intp], places_px: NDArray[np.intp] | None = None
+    ) -> Matches:
+        """Look for patches.
+
+        Parameters
+        ----------
+        centres_px
+            (n, 2) in working pixels of the fixed section.
+        places_px
+            (n, 2), around where each is looked for; its own place when None.
+        """
+        places_px = centres_px if places_px is None else places_px
+        rows = [
+            self._match(centre, place)
+            for centre, place in zip(centres_px, places_px, strict=True)
+        ]
+        table: Points = np.array(rows, float).reshape(-1, 4)
+        return Matches(
+            np.asarray((centres_px + 0.5) * self._um_per_px, float),
+            table[:, :2] * self._um_per_px,
+            table[:, 2],
+            table[:, 3],
+        )
+
+    def _match(
+        self, centre: NDArray[np.intp], place: NDArray[np.intp]
+    ) -> tuple[float, float, float, float]:
+        """Return shift (y, x) in pixels, peak and distinctness of one patch."""
+        patch_px, reach_px = self._patch_px, self._reach_px
+        nothing = (0.0, 0.0, -1.0, -1.0)
+        inside = _sums(self._covered, place, patch_px, reach_px) / patch_px**2
+        total, n_channels = np.zeros(inside.shape), 0
+        y, x = centre + reach_px
+        for channel in self._channels:
+            patch = channel.fixed[y : y + patch_px, x : x + patch_px]
+            patch = patch - patch.mean()
+            spread = float(np.sqrt((patch**2).sum()))
+            if spread < _LEAST_STRUCTURE * patch_px:
+                continue
+            total += _correlation(patch / spread, channel, place, reach_px)
+            n_channels += 1
+        if n_channels == 0:
+            return nothing
+        score = np.where(inside >= _LEAST_INSIDE, total / n_channels, -1)
+        row, column = np.unravel_index(score.argmax(), score.shape)
+        if not (0 < row < 2 * reach_px and 0 < column < 2 * reach_px):
+            return nothing
+        peak = score[row, column]
+        if peak <= 0:
+            return nothing
+        shift = np.array([row, column], float) - reach_px
+        for axis, (low, high) in enumerate(
+            (
+                (score[row - 1, column], score[row + 1, column]),
+                (score[row, column - 1], score[row, column + 1]),
+            )
+        ):
+            bend = 2 * peak - low - high
+            shift[axis] += np.clip((high - low) / 2 / max(bend, 1e-6), -0.5, 0.5)
+        around = max(3, patch_px // 8)
+        rest = score.copy()
+        rest[
+            max(0, row - around) : row + around + 1,
+            max(0, column - around) : column + around + 1,
+        ] = -1
+        return shift[0], shift[1], peak, peak - rest.max()
 
 
 class _Channel:
@@ -153,54 +205,6 @@ class _Channel:
         self.moving = moving - moving.mean()
         self.sums = _table(self.moving)
         self.squares = _table(self.moving.astype(float) ** 2)
-
-
-def _match(
-    channels: list[_Channel],
-    covered: NDArray[np.float64],
-    centre: NDArray[np.intp],
-    place: NDArray[np.intp],
-    patch_px: int,
-    reach_px: int,
-) -> tuple[float, float, float, float]:
-    """Return the shift (y, x) in pixels, the peak and its distinctness of one patch."""
-    nothing = (0.0, 0.0, -1.0, -1.0)
-    inside = _sums(covered, place, patch_px, reach_px) / patch_px**2
-    total, n_channels = np.zeros(inside.shape), 0
-    y, x = centre + reach_px
-    for channel in channels:
-        patch = channel.fixed[y : y + patch_px, x : x + patch_px]
-        patch = patch - patch.mean()
-        spread = float(np.sqrt((patch**2).sum()))
-        if spread < _LEAST_STRUCTURE * patch_px:
-            continue
-        total += _correlation(patch / spread, channel, place, reach_px)
-        n_channels += 1
-    if n_channels == 0:
-        return nothing
-    score = np.where(inside >= _LEAST_INSIDE, total / n_channels, -1)
-    row, column = np.unravel_index(score.argmax(), score.shape)
-    if not (0 < row < 2 * reach_px and 0 < column < 2 * reach_px):
-        return nothing
-    peak = score[row, column]
-    if peak <= 0:
-        return nothing
-    shift = np.array([row, column], float) - reach_px
-    for axis, (low, high) in enumerate(
-        (
-            (score[row - 1, column], score[row + 1, column]),
-            (score[row, column - 1], score[row, column + 1]),
-        )
-    ):
-        bend = 2 * peak - low - high
-        shift[axis] += np.clip((high - low) / 2 / max(bend, 1e-6), -0.5, 0.5)
-    around = max(3, patch_px // 8)
-    rest = score.copy()
-    rest[
-        max(0, row - around) : row + around + 1,
-        max(0, column - around) : column + around + 1,
-    ] = -1
-    return shift[0], shift[1], peak, peak - rest.max()
 
 
 def _correlation(

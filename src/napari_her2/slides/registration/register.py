@@ -19,9 +19,8 @@ from napari_her2.core.registration import Registration
 from napari_her2.core.transform import Step, Transform, Warp
 from napari_her2.slides.registration.alignment import align
 from napari_her2.slides.registration.check import (
-    CHECK_REACH_PX,
     Split,
-    error_of,
+    check,
     look,
     measure_error,
     split,
@@ -130,12 +129,13 @@ def register_sections(
         yield RegistrationStep(0.5 + 0.1 * len(finalists), "aligning")
         fine, _ = align(fixed, moving, aligned, motion="affine", fitted=parts.fitted)
         transform = _he_to_ihc(fine)
-        finalists.append((*_looked(fixed, moving, transform, parts), transform))
-    matches, affine = _best(finalists)
+        found, n_chance = look(
+            fixed, moving, transform, parts.fit_px, reach_px=_REACHES_PX[0]
+        )
+        finalists.append((len(found) - n_chance, found, transform))
+    _, matches, affine = max(finalists, key=lambda one: one[0])
     yield RegistrationStep(0.8, "bending")
-    checks, n_chance = look(
-        fixed, moving, affine, parts.check_px, reach_px=CHECK_REACH_PX
-    )
+    checks, error = check(fixed, moving, affine, parts)
     off_um = _off(None, checks)
     change: Step | None = None
     straight = None
@@ -146,14 +146,12 @@ def register_sections(
         if candidate is not None and _off(candidate, checks) < gain * off_um:
             change, off_um = candidate, _off(candidate, checks)
     if change is None:
-        reach_um = CHECK_REACH_PX * fixed.um_per_px
-        error = error_of(checks, len(parts.check_px), n_chance, reach_um)
         yield Registration(affine, error, "automatic, affine")
         return
-    found = Transform("he", "he", (change,)).then(affine)
-    error = measure_error(fixed, moving, found, parts)
+    changed = Transform("he", "he", (change,)).then(affine)
+    error = measure_error(fixed, moving, changed, parts)
     how = "affine and smooth" if isinstance(change, Warp) else "affine"
-    yield Registration(found, error, f"automatic, {how}")
+    yield Registration(changed, error, f"automatic, {how}")
 
 
 def _shared(fixed: Section, moving: Section, affine: Affine) -> float:
@@ -186,23 +184,6 @@ def _unlike(
 
 def _he_to_ihc(*steps: Step) -> Transform:
     return Transform("he", "ihc", steps)
-
-
-def _looked(
-    fixed: Section, moving: Section, transform: Transform, parts: Split
-) -> tuple[float, Matches]:
-    """Return by how many more than chance patches are found, and the matches."""
-    matches, n_chance = look(
-        fixed, moving, transform, parts.fit_px, reach_px=_REACHES_PX[0]
-    )
-    return len(matches) - n_chance, matches
-
-
-def _best(
-    finalists: list[tuple[float, Matches, Transform]],
-) -> tuple[Matches, Transform]:
-    _, matches, transform = max(finalists, key=lambda one: one[0])
-    return matches, transform
 
 
 def _bend(
