@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Final
 
 import numpy as np
@@ -43,7 +44,8 @@ _FINALISTS: Final = 3
 _NEARLY_AS_GOOD: Final = 0.1
 _ALIKE: Final = 0.03
 """Share of the section's side by which corners of the same solution may differ."""
-_REACHES_PX: Final = (32, 16)
+_FIRST_REACH_PX: Final = 32
+_SECOND_REACH_PX: Final = 16
 _KNOT_PX: Final = 64
 _LEAST_MATCHES: Final = 12
 _GAIN_STRAIGHT: Final = 0.98
@@ -130,7 +132,7 @@ def register_sections(
         fine, _ = align(fixed, moving, aligned, motion="affine", fitted=parts.fitted)
         transform = _he_to_ihc(fine)
         found, n_chance = look(
-            fixed, moving, transform, parts.fit_px, reach_px=_REACHES_PX[0]
+            fixed, moving, transform, parts.fit_px, reach_px=_FIRST_REACH_PX
         )
         finalists.append((len(found) - n_chance, found, transform))
     _, matches, affine = max(finalists, key=lambda one: one[0])
@@ -194,24 +196,23 @@ def _bend(
     parts: Split,
 ) -> Warp | None:
     """Return a smooth shift, to go before the affine map, that follows matches."""
-    warp: Warp | None = None
-    for reach_px in (*_REACHES_PX[1:], None):
-        if len(matches) < _LEAST_MATCHES:
-            return warp
-        warp = fit_warp(
-            matches,
-            fixed.size_um,
-            spacing_um=_KNOT_PX * fixed.um_per_px,
-            um_per_px=fixed.um_per_px,
-        )
-        if warp is None or reach_px is None:
-            return warp
-        bent = _he_to_ihc(warp, *affine.steps)
-        again, _ = look(fixed, moving, bent, parts.fit_px, reach_px=reach_px)
-        there = again.centres_um + again.shifts_um
-        whole = warp.apply(there) - again.centres_um
-        matches = replace(again, shifts_um=np.asarray(whole))
-    return warp
+    fit = partial(
+        fit_warp,
+        size_um=fixed.size_um,
+        spacing_um=_KNOT_PX * fixed.um_per_px,
+        um_per_px=fixed.um_per_px,
+    )
+    warp = fit(matches) if len(matches) >= _LEAST_MATCHES else None
+    if warp is None:
+        return None
+    # once bent, places lie near where they belong: they are looked for again there
+    bent = _he_to_ihc(warp, *affine.steps)
+    again, _ = look(fixed, moving, bent, parts.fit_px, reach_px=_SECOND_REACH_PX)
+    if len(again) < _LEAST_MATCHES:
+        return warp
+    there = again.centres_um + again.shifts_um
+    whole = warp.apply(there) - again.centres_um
+    return fit(replace(again, shifts_um=np.asarray(whole)))
 
 
 def _off(change: Step | None, checks: Matches) -> float:
