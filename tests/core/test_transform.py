@@ -75,6 +75,16 @@ def test_json_keeps_a_transform(seed):
     assert after.to_json() == before.to_json()
 
 
+@given(seeds)
+def test_a_warp_is_what_its_json_says(seed):
+    before = warp(seed)
+    whole = Transform("he", "ihc", (before,))
+    (after,) = Transform.from_json(json.loads(json.dumps(whole.to_json()))).steps
+    assert after == before
+    np.testing.assert_array_equal(after.knots_um, before.knots_um)
+    assert before.inverse().inverse() == before
+
+
 @pytest.mark.parametrize(
     "change",
     [

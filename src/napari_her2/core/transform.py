@@ -38,7 +38,8 @@ class Warp:
     spacing_um
         Distance of the knots.
     knots_um
-        (rows, columns, 2), at least 4 x 4: coefficients of the spline.
+        (rows, columns, 2), at least 4 x 4: coefficients of the spline, kept to a
+        nanometre.
     inverted
         Whether the map is the opposite one, ``q -> p`` with ``p + d(p) = q``,
         found by iteration to a millionth of a micrometre.
@@ -56,7 +57,8 @@ class Warp:
     inverted: bool = False
 
     def __post_init__(self) -> None:
-        knots = np.array(self.knots_um, dtype=float)
+        # rounded here, not on the way out: what is used is what is written down
+        knots = np.round(np.array(self.knots_um, dtype=float), 3)
         if knots.ndim != 3 or knots.shape[2] != 2 or min(knots.shape[:2]) < 4:
             raise ValueError(f"a warp needs (>= 4, >= 4, 2) knots, got {knots.shape}")
         numbers = np.array([*self.origin_um, self.spacing_um])
@@ -107,13 +109,13 @@ class Warp:
         return found.reshape(points.shape)
 
     def to_json(self) -> dict[str, Any]:
-        """Return plain values, knots rounded to a nanometre."""
+        """Return plain values."""
         return {
             "warp": {
                 "origin_um": list(self.origin_um),
                 "spacing_um": self.spacing_um,
                 "inverted": self.inverted,
-                "knots_um": np.round(self.knots_um, 3).tolist(),
+                "knots_um": self.knots_um.tolist(),
             }
         }
 
