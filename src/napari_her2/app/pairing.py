@@ -143,11 +143,8 @@ class Pairing:
             case PairingWork():
                 self._state.pairing_work = step
             case Checked():
-                self._take(Version(step.registration))
-                self._state.versions = (
-                    *self._state.versions[:-1],
-                    replace(self._state.versions[-1], registration=step.registration),
-                )
+                *earlier, last = self._state.versions
+                self._hold((*earlier, replace(last, registration=step.registration)))
             case Registered():
                 self._commit(step)
 
@@ -243,15 +240,14 @@ class Pairing:
 
     def _commit(self, event: Registered | RegistrationSet) -> None:
         self._journal.append(event)
-        version = _version(event)
-        self._state.versions = (*self._state.versions, version)
-        self._take(version)
+        self._hold((*self._state.versions, _version(event)))
 
-    def _take(self, version: Version) -> None:
+    def _hold(self, versions: tuple[Version, ...]) -> None:
+        """Keep the versions; the open slides lie as the last one says."""
+        self._state.versions = versions
         if self._state.pair is not None:
-            self._state.pair = replace(
-                self._state.pair, registration=version.registration
-            )
+            last = versions[-1].registration
+            self._state.pair = replace(self._state.pair, registration=last)
 
     def _ready(self) -> tuple[SlidePair, RegionKey]:
         problem = self.why_not()
