@@ -21,6 +21,7 @@ from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from itertools import product
 from pathlib import Path
 from statistics import median
@@ -32,6 +33,7 @@ from engine_parts import MPP, square
 from engine_slides import write_textured_slide
 from monai.inferers import sliding_window_inference
 from numpy.typing import NDArray
+from rows import Rows, row_of
 
 from napari_her2.inference.backend import available, choose, load
 from napari_her2.inference.engine import run
@@ -47,7 +49,7 @@ COMMAND = "python benchmarks/backends.py"
 VIEW_PX, SLIDE_PX = 2048, 4096
 GOAL = 2.5
 
-Rows = list[dict[str, Any]]
+row = partial(row_of, COMMAND)
 
 
 @contextmanager
@@ -165,34 +167,24 @@ def _compared(what: str, default: str, spent: dict[str, Spent]) -> Rows:
     reference = spent[REFERENCE_BACKEND]
     title = f"{what}: {REFERENCE_BACKEND} / default ({default})"
     ratio = reference.wall / spent[default].wall
-    result = [_row(title, ratio) | {"goal": f">= {GOAL}", "met": bool(ratio >= GOAL)}]
+    result = [row(title, ratio, "x", at_least=GOAL)]
     result.append(
-        _row(f"{title}, processor time", reference.busy / spent[default].busy)
+        row(f"{title}, processor time", reference.busy / spent[default].busy, "x")
     )
     result.append(
-        _row(
+        row(
             f"{what}: MONAI sliding window, fp32 / default",
             spent["MONAI"].wall / spent[default].wall,
+            "x",
         )
     )
     result.extend(
-        _row(f"{what}: {REFERENCE_BACKEND} / {name}", reference.wall / each.wall)
+        row(f"{what}: {REFERENCE_BACKEND} / {name}", reference.wall / each.wall, "x")
         for name, each in spent.items()
         if name not in (default, REFERENCE_BACKEND, "MONAI")
     )
-    result.extend(_row(f"{what}: {n}", each.wall, "s") for n, each in spent.items())
+    result.extend(row(f"{what}: {n}", each.wall, "s") for n, each in spent.items())
     return result
-
-
-def _row(name: str, value: float, unit: str = "x") -> dict[str, Any]:
-    return {
-        "name": name,
-        "value": float(value),
-        "unit": unit,
-        "goal": None,
-        "met": None,
-        "command": COMMAND,
-    }
 
 
 def main() -> None:

@@ -16,12 +16,13 @@ import subprocess
 import sys
 import tempfile
 import time
+from functools import partial
 from pathlib import Path
 from statistics import median
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from rows import Rows, row_of
 from virtual_slide import ISLANDS, write_virtual_slide
 
 from napari_her2.core.score import Stain
@@ -33,20 +34,7 @@ LARGE_PX, SMALL_PX = (80_000, 100_000), (40_000, 50_000)
 CROP_PX = 8192
 TURNS, MOVES = 8, 24
 """Short turns: what else the machine does meanwhile then falls on both alike."""
-
-Rows = list[dict[str, Any]]
-
-
-def row(name: str, value: float, unit: str, at_most: float | None = None) -> Any:
-    """Return a line of ``results.json``; without a goal it only informs."""
-    return {
-        "name": name,
-        "value": float(value),
-        "unit": unit,
-        "goal": None if at_most is None else f"<= {at_most:g}",
-        "met": None if at_most is None else bool(value <= at_most),
-        "command": COMMAND,
-    }
+row = partial(row_of, COMMAND)
 
 
 def opening(path: Path) -> Rows:

@@ -23,10 +23,12 @@ import numpy as np
 import psutil
 import tifffile
 from engine_slides import texture, write_textured_slide
+from rows import row_of
 
 from napari_her2.slides.slide import Slide, open_slide
 
 COMMAND: Final = "python benchmarks/decoding.py"
+row = functools.partial(row_of, COMMAND)
 SIDE_PX: Final = 8192
 HUGE_PX: Final = (80_000, 100_000)
 TURNS: Final = 7
@@ -123,18 +125,6 @@ def opening(path: Path) -> tuple[float, float, float]:
                 worked.append(spent - before.ru_utime - before.ru_stime)
     through, direct = (float(np.median(walls[way])) for way in WAYS)
     return through, float(np.median(worked)), through / direct
-
-
-def row(name: str, value: float, unit: str, at_most: float | None = None) -> Any:
-    """Return a row of the results."""
-    return {
-        "name": name,
-        "value": value,
-        "unit": unit,
-        "goal": None if at_most is None else f"<= {at_most:g}",
-        "met": None if at_most is None else bool(value <= at_most),
-        "command": COMMAND,
-    }
 
 
 def main() -> None:

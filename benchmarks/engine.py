@@ -21,7 +21,6 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 from statistics import median
-from typing import Any
 
 import numpy as np
 import tifffile
@@ -29,6 +28,7 @@ import torch
 from engine_parts import MPP, NullNetwork, Timed, null_bundle, opened, row, square
 from engine_slides import write_textured_slide
 from numpy.typing import NDArray
+from rows import Rows
 
 from napari_her2.core.progress import RunStarted, TileDone
 from napari_her2.inference.backend import choose, load
@@ -42,8 +42,6 @@ from napari_her2.models.network import Her2Network, load_network
 from napari_her2.slides.pair import SlidePair
 
 SIDE_PX, TILE_PX = 10_240, 512
-
-Rows = list[dict[str, Any]]
 
 
 @contextmanager
@@ -239,10 +237,7 @@ def half_shift(folder: Path, _: Bundle) -> Rows:
 def useful(_: Path, bundle: Bundle) -> Rows:
     """State the share of computed pixels that is kept."""
     share = useful_share(bundle.card.core_px, bundle.card.halo_px)
-    return [
-        row("useful share of computed pixels", 100 * share, "%")
-        | {"goal": ">= 70", "met": share >= 0.7}
-    ]
+    return [row("useful share of computed pixels", 100 * share, "%", at_least=70)]
 
 
 def memory(folder: Path, bundle: Bundle) -> Rows:

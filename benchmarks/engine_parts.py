@@ -6,10 +6,11 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
-from typing import Any
 
 import torch
+from rows import row_of
 from torch import Tensor
 
 from napari_her2.core.geometry import BoxPx
@@ -26,20 +27,7 @@ MPP = 0.5
 """µm/px of the slides and of the network that does nothing."""
 
 COMMAND = "python benchmarks/engine.py"
-
-
-def row(
-    name: str, value: float, unit: str, at_most: float | None = None
-) -> dict[str, Any]:
-    """Return a line of ``results.json``; without a goal it only informs."""
-    return {
-        "name": name,
-        "value": float(value),
-        "unit": unit,
-        "goal": None if at_most is None else f"<= {at_most:g}",
-        "met": None if at_most is None else bool(value <= at_most),
-        "command": COMMAND,
-    }
+row = partial(row_of, COMMAND)
 
 
 def square(side_px: int, y0: int = 0, x0: int = 0) -> Region:

@@ -20,12 +20,15 @@ import time
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
 from mutations import FORMATS, mutate
+from rows import Rows, row_of
 
 COMMAND = "python benchmarks/hostile_files.py"
+row = partial(row_of, COMMAND)
 N_FILES: Final = 2000
 PER_PROCESS: Final = 250
 CAP_BYTES: Final = 1 << 30
@@ -168,18 +171,13 @@ def read_all(slide: Any) -> None:
                     assert level[y : y + 1, x : x + 1].shape == (1, 1, 3)
 
 
-def rows(n_files: int, names: list[str]) -> list[dict[str, Any]]:
+def rows(n_files: int, names: list[str]) -> Rows:
     """Try formats and return rows of the results."""
     outcomes = {}
     for name in names:
         began = time.perf_counter()
         outcome = outcomes[name] = try_format(name, n_files)
         print(f"{name}: {outcome}, {time.perf_counter() - began:.0f} s", flush=True)
-
-    def row(name: str, value: float, unit: str, goal: str = "") -> dict[str, Any]:
-        met = {"0": value == 0, "": None}.get(goal, value <= CAP_BYTES / 1e6)
-        about = {"goal": goal or None, "met": met, "command": COMMAND}
-        return {"name": name, "value": value, "unit": unit, **about}
 
     found = list(outcomes.values())
     n_all = n_files * len(found)
@@ -188,11 +186,18 @@ def rows(n_files: int, names: list[str]) -> list[dict[str, Any]]:
     return [
         row("damaged files that were opened", n_all, "files"),
         row("damaged files: formats", len(found), ""),
-        row("damaged files: crashes", sum(len(x.crashed) for x in found), "", "0"),
-        row("damaged files: hangs", sum(len(x.hung) for x in found), "", "0"),
-        row("damaged files: other errors", sum(len(x.escaped) for x in found), "", "0"),
+        row(
+            "damaged files: crashes", sum(len(x.crashed) for x in found), "", exactly=0
+        ),
+        row("damaged files: hangs", sum(len(x.hung) for x in found), "", exactly=0),
+        row(
+            "damaged files: other errors",
+            sum(len(x.escaped) for x in found),
+            "",
+            exactly=0,
+        ),
         row("damaged files: share that is refused", refused, ""),
-        row("damaged files: most memory", peak, "MB", f"<= {CAP_BYTES / 1e6:.0f}"),
+        row("damaged files: most memory", peak, "MB", CAP_BYTES / 1e6),
         row("damaged files: longest", max(x.longest_s for x in found), "s"),
     ]
 

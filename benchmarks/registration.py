@@ -19,12 +19,14 @@ import tempfile
 import time
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from statistics import median
 from typing import Any
 
 import numpy as np
 import SimpleITK as sitk
+from rows import Rows, row_of
 from serial_sections import TURNS, LandmarkPair, landmark_pairs
 
 from napari_her2.core.geometry import BoxPx
@@ -51,7 +53,7 @@ ABOUT_UM = 1.0
 UNRELATED = 10
 LARGE_PX, LARGE_MPP = (30_000, 40_000), 0.25
 
-Rows = list[dict[str, Any]]
+row = partial(row_of, COMMAND)
 
 
 def register(he: Section, ihc: Section, *, scale_known: bool) -> Registration:
@@ -116,21 +118,21 @@ def real(folder: Path, table: list[list[Any]]) -> Rows:
                 away = make(turned)(turned.he_px) - turned.ihc_px
                 share = np.linalg.norm(away, axis=1) / scale / pair.diagonal_px
                 errors[name].append(100 * float(np.median(share)))
-            row = [f"{errors[name][-1]:.2f}" for name in errors]
-            table.append(["landmarks", pair.name, turn, *row])
+            shares = [f"{errors[name][-1]:.2f}" for name in errors]
+            table.append(["landmarks", pair.name, turn, *shares])
             print(*table[-1], sep=", ", flush=True)
     label = "serial sections, median error of 18 cases"
     worst, middle = max(errors["ours"]), median(errors["ours"])
     rows = [
-        _row(f"{label}, largest", worst, "% of the diagonal", "<= 1", worst <= 1),
-        _row(f"{label}, middle", middle, "% of the diagonal", "<= 0.7", middle <= 0.7),
+        row(f"{label}, largest", worst, "% of the diagonal", 1),
+        row(f"{label}, middle", middle, "% of the diagonal", 0.7),
     ]
     for name, what in (
         ("identity", "not registered"),
         ("SimpleITK", "plain SimpleITK"),
     ):
         rows.append(
-            _row(f"{label}, middle, {what}", median(errors[name]), "% of the diagonal")
+            row(f"{label}, middle, {what}", median(errors[name]), "% of the diagonal")
         )
     return rows
 
@@ -169,25 +171,21 @@ def virtual(count: int, rendered: Path, table: list[list[Any]]) -> Rows:
     share, told = 100 * np.mean(good), 100 * np.mean(predicted)
     name = f"{count} virtual pairs"
     return [
-        _row(f"{name}, median error within 25 µm", share, "%", ">= 98", share >= 98),
-        _row(
+        row(f"{name}, median error within 25 µm", share, "%", at_least=98),
+        row(
             f"{name}, error predicted within a factor of 2",
             told,
             "%",
-            ">= 90",
-            told >= 90,
+            at_least=90,
         ),
-        _row(
-            f"{name}, green but failed", green_but_failed, "", "0", not green_but_failed
-        ),
-        _row(
+        row(f"{name}, green but failed", green_but_failed, "", exactly=0),
+        row(
             f"{UNRELATED} unrelated pairs, red",
             refused,
             "",
-            f"{UNRELATED}",
-            refused == UNRELATED,
+            exactly=UNRELATED,
         ),
-        _row(f"{name}, processor time each, median", median(seconds), "s"),
+        row(f"{name}, processor time each, median", median(seconds), "s"),
     ]
 
 
@@ -208,7 +206,7 @@ def large(rendered: Path) -> Rows:
     assert last.registration.error is not None
     assert last.registration.error.light(ErrorLimits()) is not Light.RED
     name = "register slides of 40,000 x 30,000 px"
-    return [_row(name, seconds[0], "s", "<= 60", seconds[0] <= 60)]
+    return [row(name, seconds[0], "s", 60)]
 
 
 def _write_enlarged(path: Path, image: Any) -> None:
@@ -265,19 +263,6 @@ def true_error_um(
     return np.linalg.norm(away, axis=1) / recipe.offset.scale
 
 
-def _row(
-    name: str, value: float, unit: str, goal: str | None = None, met: Any = None
-) -> dict[str, Any]:
-    return {
-        "name": name,
-        "value": float(value),
-        "unit": unit,
-        "goal": goal,
-        "met": None if met is None else bool(met),
-        "command": COMMAND,
-    }
-
-
 def main() -> None:
     """Measure, print, and write the rows where a file is given."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
@@ -298,8 +283,8 @@ def main() -> None:
     if arguments.table:
         with arguments.table.open("w", newline="", encoding="utf-8") as stream:
             csv.writer(stream, lineterminator="\n").writerows(table)
-    for row in rows:
-        print(f"{row['name']}: {row['value']:.3g} {row['unit']}")
+    for each in rows:
+        print(f"{each['name']}: {each['value']:.3g} {each['unit']}")
     if arguments.out:
         arguments.out.write_text(json.dumps(rows))
 

@@ -13,6 +13,7 @@ import json
 import sys
 import tempfile
 import time
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,7 @@ import napari
 import numpy as np
 from numpy.typing import NDArray
 from qtpy.QtWidgets import QApplication
+from rows import row_of
 
 from napari_her2.app.run_plan import RunTarget
 from napari_her2.app.session import Session
@@ -33,6 +35,7 @@ from napari_her2.viewer.roles import Role, find
 from napari_her2.widgets.workspace import open_workspace
 
 COMMAND = "python benchmarks/window.py"
+row = partial(row_of, COMMAND)
 MOVES, SETTLE_S, STEP_PX = 60, 0.05, 160
 
 
@@ -74,18 +77,6 @@ def in_memory(viewer: napari.Viewer, slide: Slide, mpp: float) -> Any:
         scale=(mpp, mpp),
         units=("um", "um"),
     )
-
-
-def row(name: str, value: float, unit: str, goal: str = "", met: Any = None) -> Any:
-    """Return a row of the results."""
-    return {
-        "name": name,
-        "value": value,
-        "unit": unit,
-        "goal": goal,
-        "met": met,
-        "command": COMMAND,
-    }
 
 
 def first_paint(viewer: napari.Viewer, desk: Desk, manifest: Path) -> float:
@@ -143,15 +134,17 @@ def main() -> None:
 
     during = p95(busy[True]) / p95(idle[False])
     alike = p95(busy[True]) / p95(busy[False])
+    steady = row(
+        "panning during a run / in memory without a run (p95 of busy time)",
+        during,
+        "x",
+        1.15,
+    )
+    # else it was measured when the run had ended
+    steady["met"] = steady["met"] and still_running
     rows = [
         row("open a case of 8000 x 6400 px to first paint", opened_s, "s"),
-        row(
-            "panning during a run / in memory without a run (p95 of busy time)",
-            during,
-            "x",
-            "<= 1.15",
-            during <= 1.15 and still_running,
-        ),
+        steady,
         row("panning / in memory, both during a run (p95)", alike, "x"),
         row(
             "panning / in memory, both without a run (p95)",
