@@ -35,6 +35,11 @@ from napari_her2.review.events import (
     SuggestionMade,
 )
 
+_ABOUT_THE_CASE = (
+    CaseOpened | Registered | RegistrationSet | QualityOverruled | Exported
+)
+"""What decides nothing of a region, even where a person did it."""
+
 
 class ReviewState(StrEnum):
     """How far a region is on its way to a decision."""
@@ -74,7 +79,7 @@ class ReviewRecord:
         return tuple(
             event
             for event in self.history
-            if isinstance(event, PersonsAct) and not isinstance(event, RegistrationSet)
+            if isinstance(event, PersonsAct) and not isinstance(event, _ABOUT_THE_CASE)
         )
 
     @property
@@ -228,10 +233,7 @@ def fold(events: Iterable[AnyEvent]) -> tuple[ReviewRecord, ...]:
 
 def _is_at_work(record: ReviewRecord) -> bool:
     """Whether there is something to decide, or somebody acted already."""
-    if any(not isinstance(event, QualityOverruled) for event in record.acts):
+    if record.acts:
         return True
-    about_the_case = (
-        CaseOpened | Registered | RegistrationSet | QualityOverruled | Exported
-    )
-    events = [e for e in record.history if not isinstance(e, about_the_case)]
+    events = [e for e in record.history if not isinstance(e, _ABOUT_THE_CASE)]
     return bool(events) and not isinstance(events[-1], RegionRemoved)
