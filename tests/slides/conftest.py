@@ -1,11 +1,15 @@
 """Real images, where they are, and small written ones."""
 
+import importlib
 import os
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
 import pytest
 import tifffile
+
+from napari_her2.core.errors import SlideError
 
 BESIDE = Path(__file__).parents[2].parent / "shared" / "data"
 DATA = Path(os.environ.get("NAPARI_HER2_DATA", BESIDE))
@@ -66,3 +70,37 @@ def stained():
         return np.clip(242 * 10**-density, 0, 255).astype(np.uint8)
 
     return make
+
+
+@pytest.fixture
+def without(monkeypatch):
+    """Have packages be missing."""
+    real = importlib.import_module
+
+    def hide(*packages):
+        def find(name, *args):
+            if name.split(".")[0] in packages:
+                raise ModuleNotFoundError(name)
+            return real(name, *args)
+
+        monkeypatch.setattr(importlib, "import_module", find)
+
+    return hide
+
+
+@pytest.fixture
+def closing_waits():
+    """Close a slide while its gate is held for reading: it waits, then refuses."""
+
+    def check(slide, gate):
+        with ThreadPoolExecutor(1) as pool:
+            with gate.reading():
+                closing = pool.submit(slide.close)
+                with pytest.raises(TimeoutError):
+                    closing.result(0.2)
+            closing.result(5)
+        slide.close()
+        with pytest.raises(SlideError, match="closed"):
+            slide.levels[0][:10, :10]
+
+    return check

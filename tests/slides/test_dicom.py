@@ -1,7 +1,6 @@
 """DICOM slides: the levels of a series, and nothing else of it."""
 
 import builtins
-import importlib
 import shutil
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
@@ -167,18 +166,9 @@ def test_many_threads_read_the_same_pixels(series, smooth):
             np.testing.assert_array_equal(read, smooth[y0:y1, x0:x1])
 
 
-def test_closing_waits_and_then_refuses(series):
+def test_closing_waits_and_then_refuses(series, closing_waits):
     slide = open_slide(series)
-    blocks = slide._source.levels[0]
-    with ThreadPoolExecutor(2) as pool:
-        with blocks._gate.reading():
-            closing = pool.submit(slide.close)
-            with pytest.raises(TimeoutError):
-                closing.result(0.2)
-        closing.result(5)
-    slide.close()
-    with pytest.raises(SlideError, match="closed"):
-        slide.levels[0][:10, :10]
+    closing_waits(slide, slide._source.levels[0]._gate)
 
 
 def refused(path, problem):
@@ -297,15 +287,8 @@ def test_a_tile_that_announces_too_much(tmp_path, smooth):
         refused(path, "announces 4294836225")
 
 
-def test_without_the_extra_the_error_names_it(series, monkeypatch):
-    real = importlib.import_module
-
-    def without(name, *args):
-        if name.split(".")[0] in ("wsidicom", "pydicom"):
-            raise ModuleNotFoundError(name)
-        return real(name, *args)
-
-    monkeypatch.setattr(importlib, "import_module", without)
+def test_without_the_extra_the_error_names_it(series, without):
+    without("wsidicom", "pydicom")
     with pytest.raises(SlideError, match="extra 'dicom'") as caught:
         open_slide(series)
     assert 'pip install "napari-her2[dicom]"' in caught.value.next_step

@@ -1,6 +1,5 @@
 """Slides that OpenSlide reads behave as all others do."""
 
-import importlib
 import shutil
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
@@ -129,18 +128,9 @@ def test_one_damaged_tile_leaves_the_rest_readable(tmp_path, noise):
             )
 
 
-def test_closing_waits_and_then_refuses(tmp_path, image):
+def test_closing_waits_and_then_refuses(tmp_path, image, closing_waits):
     slide = open_slide(write_mrxs(tmp_path / "a.mrxs", image))
-    gate = slide._source.levels[0]._handle.gate
-    with ThreadPoolExecutor(1) as pool:
-        with gate.reading():
-            closing = pool.submit(slide.close)
-            with pytest.raises(TimeoutError):
-                closing.result(0.2)
-        closing.result(5)
-    slide.close()
-    with pytest.raises(SlideError, match="closed"):
-        slide.levels[0][:10, :10]
+    closing_waits(slide, slide._source.levels[0]._handle.gate)
 
 
 @pytest.mark.parametrize("share", [0.1, 0.5, 0.95])
@@ -159,19 +149,12 @@ def test_truncated(tmp_path, noise, kind, share):
 
 
 @pytest.mark.parametrize("kind", ["scn", "mrxs"])
-def test_without_the_extra_the_error_names_it(tmp_path, image, monkeypatch, kind):
+def test_without_the_extra_the_error_names_it(tmp_path, image, without, kind):
     if kind == "scn":
         path = write_scn(tmp_path / "a.scn", [image])
     else:
         path = write_mrxs(tmp_path / "a.mrxs", image)
-    real = importlib.import_module
-
-    def without(name, *args):
-        if name == "openslide":
-            raise ModuleNotFoundError(name)
-        return real(name, *args)
-
-    monkeypatch.setattr(importlib, "import_module", without)
+    without("openslide")
     with pytest.raises(SlideError, match="extra 'openslide'") as caught:
         open_slide(path)
     assert 'pip install "napari-her2[openslide]"' in caught.value.next_step
