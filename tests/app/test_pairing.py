@@ -167,6 +167,15 @@ def test_a_nudge_moves_the_ihc_in_the_frame_of_the_he(session):
     assert session.state.pair.registration.error is None
 
 
+def test_a_check_of_an_earlier_place_moves_nothing_back(session):
+    *_, checked = session.pairing.begin_check()
+    session.pairing.nudge((5.0, -3.0), about=(100.0, 100.0))
+    moved = session.state.pair.registration
+    session.pairing.absorb(checked)
+    assert session.state.pair.registration == moved
+    assert session.state.versions[-1].registration == moved
+
+
 def test_an_earlier_version_can_be_set_again(session):
     first = session.state.pair.registration
     session.pairing.nudge((5.0, 0.0), about=(0.0, 0.0))

@@ -144,6 +144,8 @@ class Pairing:
                 self._state.pairing_work = step
             case Checked():
                 *earlier, last = self._state.versions
+                if last.registration.transform != step.registration.transform:
+                    return  # moved since: the error is that of an earlier place
                 self._hold((*earlier, replace(last, registration=step.registration)))
             case Registered():
                 self._commit(step)
