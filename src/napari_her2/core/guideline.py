@@ -6,45 +6,13 @@ Source: ASCO/CAP 2018 focused update, figure 1, affirmed 2023 (doi
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 
+from napari_her2.core.membrane import ROUNDING, MembraneShares
 from napari_her2.core.score import Score
 
 CUTOFF = 0.10
 """Share of invasive tumour cells that a pattern has to exceed."""
-
-_ROUNDING = 1e-9
-"""Less than one cell in any slide: sums of shares are not exact."""
-
-
-@dataclass(frozen=True, slots=True)
-class MembraneShares:
-    """Shares of invasive tumour cells by membrane pattern, each in [0, 1].
-
-    Weak incomplete and faint complete membranes count as ``faint_incomplete``:
-    a convention, the guideline is silent on both.
-    """
-
-    complete_intense: float = 0.0
-    complete_weak_moderate: float = 0.0
-    incomplete_moderate_intense: float = 0.0
-    faint_incomplete: float = 0.0
-
-    def __post_init__(self) -> None:
-        values = [getattr(self, field.name) for field in fields(self)]
-        # put so that a share that is not a number is refused too
-        if not (all(value >= 0 for value in values) and sum(values) <= 1 + _ROUNDING):
-            raise ValueError(f"shares must lie in [0, 1] and sum to at most 1: {self}")
-
-    @property
-    def stained(self) -> float:
-        """Share of cells with any membrane staining."""
-        return (
-            self.complete_intense
-            + self.complete_weak_moderate
-            + self.incomplete_moderate_intense
-            + self.faint_incomplete
-        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,4 +63,4 @@ def call_from_shares(shares: MembraneShares) -> GuidelineCall:
 
 
 def _exceeds(share: float) -> bool:
-    return share > CUTOFF + _ROUNDING
+    return share > CUTOFF + ROUNDING

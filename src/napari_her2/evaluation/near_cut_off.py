@@ -15,20 +15,22 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_her2.core.guideline import CUTOFF
+from napari_her2.core.membrane import MembranePattern
 from napari_her2.evaluation.arm_scores import difference
 from napari_her2.evaluation.classification import accuracy, confusions_by_slide
 from napari_her2.evaluation.intervals import Floats, bootstrap, wilson
 from napari_her2.evaluation.regions import Regions
-from napari_her2.phantom.cells import Pattern
 from napari_her2.training.labels import MIN_CELLS
 
-_STAINED = tuple(pattern for pattern in Pattern if pattern is not Pattern.NONE)
+_STAINED = tuple(
+    pattern for pattern in MembranePattern if pattern is not MembranePattern.NONE
+)
 
-LINES: Sequence[tuple[tuple[Pattern, ...], float]] = (
-    ((Pattern.COMPLETE_INTENSE,), CUTOFF),
-    ((Pattern.COMPLETE_INTENSE,), 0.0),
-    ((Pattern.COMPLETE_WEAK_MODERATE,), CUTOFF),
-    ((Pattern.INCOMPLETE_MODERATE_INTENSE,), CUTOFF),
+LINES: Sequence[tuple[tuple[MembranePattern, ...], float]] = (
+    ((MembranePattern.COMPLETE_INTENSE,), CUTOFF),
+    ((MembranePattern.COMPLETE_INTENSE,), 0.0),
+    ((MembranePattern.COMPLETE_WEAK_MODERATE,), CUTOFF),
+    ((MembranePattern.INCOMPLETE_MODERATE_INTENSE,), CUTOFF),
     (_STAINED, CUTOFF),
     (_STAINED, 0.0),
 )
