@@ -1,16 +1,12 @@
-from itertools import product
-
 import numpy as np
 import pytest
 
-from napari_her2.core.guideline import call_from_shares
-from napari_her2.core.membrane import MembranePattern, PatternCounts
+from napari_her2.core.membrane import MembranePattern
 from napari_her2.core.records import Arm
 from napari_her2.core.score import Score
 from napari_her2.evaluation.arm_tables import calls_table
 from napari_her2.evaluation.near_cut_off import (
     EXPLANATION,
-    LINES,
     clear_regions,
     clear_scores,
     is_near,
@@ -23,31 +19,6 @@ def counts(n=200, **stained):
     given = [stained.get(pattern.name.lower(), 0) for pattern in MembranePattern]
     given[MembranePattern.NONE] = n - sum(given)
     return given
-
-
-def test_the_lines_are_those_of_the_guideline():
-    """Which line is the first to be exceeded decides the score, everywhere."""
-    scores = (*[Score.THREE], *[Score.TWO] * 3, Score.ONE, Score.ULTRALOW, Score.ZERO)
-    steps = range(0, 21, 2)  # of 20 cells
-    for stained in product(steps, repeat=4):
-        if sum(stained) > 20:
-            continue
-        cells = [0] * len(MembranePattern)
-        for pattern, n in zip(
-            MembranePattern, (20 - sum(stained), *stained), strict=True
-        ):
-            cells[pattern] = n
-        first = next(
-            (
-                k
-                for k, (patterns, cut_off) in enumerate(LINES)
-                if sum(cells[p] for p in patterns) > cut_off * 20
-            ),
-            len(LINES),
-        )
-        assert (
-            call_from_shares(PatternCounts(*cells).shares()).score is scores[first]
-        ), cells
 
 
 @pytest.mark.parametrize(

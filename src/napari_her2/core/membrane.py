@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 import operator
+from collections.abc import Iterable
 from dataclasses import astuple, dataclass, fields
 from enum import IntEnum
 from typing import Any, Self
@@ -115,6 +116,10 @@ class MembraneShares:
             + self.faint_incomplete
         )
 
+    def of(self, patterns: Iterable[MembranePattern]) -> float:
+        """Return the share of cells that have one of some patterns of staining."""
+        return sum(float(getattr(self, each.name.lower())) for each in patterns)
+
 
 @dataclass(frozen=True, slots=True)
 class _Counts:
@@ -172,6 +177,10 @@ class PatternCounts(_Counts):
     def stained(self) -> int:
         """Number of cells with any membrane staining."""
         return self.n - self.none
+
+    def of(self, patterns: Iterable[MembranePattern]) -> int:
+        """Return the number of cells that have one of some patterns."""
+        return sum(int(getattr(self, each.name.lower())) for each in patterns)
 
     def shares(self) -> MembraneShares:
         """Divide by the number of cells; of no cells all shares are 0.
