@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from napari_her2.core.errors import UsageError
 from napari_her2.core.geometry import BoxPx
-from napari_her2.core.guideline import MembraneShares
+from napari_her2.core.membrane import MembraneShares
 from napari_her2.core.score import Score, Stain
 from napari_her2.phantom.recipe import PhantomRecipe, draw_recipe
 from napari_her2.phantom.slide import VirtualPair

@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 
 from napari_her2.core.errors import SlideError, StorageError, UsageError
 from napari_her2.core.geometry import BoxPx
-from napari_her2.core.guideline import MembraneShares, call_from_shares
+from napari_her2.core.guideline import call_from_shares
+from napari_her2.core.membrane import MembraneShares
 from napari_her2.core.score import Score, Stain
 from napari_her2.phantom.deformation import SectionTransform
 from napari_her2.phantom.recipe import draw_recipe

@@ -10,58 +10,31 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+
+from napari_her2.core.proportion import Interval, wilson
+
+__all__ = [
+    "DRAWS",
+    "Floats",
+    "Interval",
+    "bootstrap",
+    "correlation_by_slide",
+    "mean_by_slide",
+    "ratio",
+    "sums_by_slide",
+    "wilson",
+]
 
 Floats = NDArray[np.float64]
 
 DRAWS = 2000
 """Bootstrap draws of slides."""
 
-_Z95 = 1.959963984540054
 _CELLS_AT_ONCE = 4_000_000
-
-
-@dataclass(frozen=True, slots=True)
-class Interval:
-    """A value with its 95 % interval; NaN where it is not defined."""
-
-    value: float
-    low: float
-    high: float
-
-    def covers(self, value: float) -> bool:
-        """Whether a value lies inside, the ends included."""
-        return self.low <= value <= self.high
-
-    def to_json(self) -> list[float | None]:
-        """Return [value, low, high] with None for what is not defined."""
-        return [
-            round(v, 5) if math.isfinite(v) else None
-            for v in (self.value, self.low, self.high)
-        ]
-
-
-def wilson(hits: int, n: int) -> Interval:
-    """Return a proportion with Wilson's 95 % interval.
-
-    Source: Wilson, J Am Stat Assoc 1927;22:209. It treats the n trials as
-    independent, which regions of one slide are not.
-
-    Examples
-    --------
-    >>> wilson(5, 10).to_json()
-    [0.5, 0.23659, 0.76341]
-    """
-    if n == 0:
-        return Interval(math.nan, math.nan, math.nan)
-    share, z2 = hits / n, _Z95**2
-    middle = (share + z2 / (2 * n)) / (1 + z2 / n)
-    half = _Z95 * math.sqrt(share * (1 - share) / n + z2 / (4 * n * n)) / (1 + z2 / n)
-    return Interval(share, max(0.0, middle - half), min(1.0, middle + half))
 
 
 def sums_by_slide(values: NDArray[Any], slides: NDArray[Any]) -> Floats:

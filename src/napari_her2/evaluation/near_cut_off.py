@@ -14,26 +14,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_her2.core.guideline import CUTOFF
+from napari_her2.core.guideline_lines import deciding_line, lines_asked
+from napari_her2.core.membrane import PatternCounts
 from napari_her2.evaluation.arm_scores import difference
 from napari_her2.evaluation.classification import accuracy, confusions_by_slide
-from napari_her2.evaluation.intervals import Floats, bootstrap, wilson
+from napari_her2.evaluation.intervals import Floats, bootstrap
 from napari_her2.evaluation.regions import Regions
-from napari_her2.phantom.cells import Pattern
 from napari_her2.training.labels import MIN_CELLS
-
-_STAINED = tuple(pattern for pattern in Pattern if pattern is not Pattern.NONE)
-
-LINES: Sequence[tuple[tuple[Pattern, ...], float]] = (
-    ((Pattern.COMPLETE_INTENSE,), CUTOFF),
-    ((Pattern.COMPLETE_INTENSE,), 0.0),
-    ((Pattern.COMPLETE_WEAK_MODERATE,), CUTOFF),
-    ((Pattern.INCOMPLETE_MODERATE_INTENSE,), CUTOFF),
-    (_STAINED, CUTOFF),
-    (_STAINED, 0.0),
-)
-"""Patterns whose share is compared with a cut-off, in the guideline's order: the
-first share above its cut-off decides, and what comes after is not asked."""
 
 EXPLANATION = (
     "A region is near a cut-off where the 95 % Wilson interval of a share of its cells "
@@ -51,19 +38,11 @@ def is_near(counts: Sequence[int]) -> bool:
     >>> is_near([85, 0, 0, 0, 15]), is_near([850, 0, 0, 0, 150])
     (True, False)
     """
-    n = sum(counts)
-    if n < MIN_CELLS:
+    cells = PatternCounts(*counts)
+    if cells.n < MIN_CELLS:
         return False  # no tumour to be scored
-    for patterns, cut_off in LINES:
-        hits = sum(counts[pattern] for pattern in patterns)
-        if cut_off == 0:
-            if 0 < hits / n <= wilson(0, n).high:
-                return True
-        elif wilson(hits, n).covers(cut_off):
-            return True
-        if hits > cut_off * n:
-            return False
-    return False
+    asked = lines_asked(deciding_line(cells.shares()))
+    return any(line.is_near(cells) for line in asked)
 
 
 def clear_regions(regions: Regions) -> NDArray[np.bool_] | None:

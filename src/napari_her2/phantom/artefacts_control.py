@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_her2.core.geometry import BoxPx
-from napari_her2.core.guideline import MembraneShares
+from napari_her2.core.membrane import MembraneShares
 from napari_her2.core.score import Score, Stain
 from napari_her2.phantom.artefacts import Field, Spoiled, white_of
 from napari_her2.phantom.parameters import Staining

@@ -6,7 +6,6 @@ point lies in, so that outlines are made of whole cells.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import IntEnum
 
@@ -15,7 +14,7 @@ from numpy.typing import NDArray
 from scipy.special import ndtr, ndtri
 
 from napari_her2.core.geometry import BoxUm
-from napari_her2.core.guideline import MembraneShares
+from napari_her2.core.membrane import MembranePattern
 from napari_her2.core.score import Stain
 from napari_her2.phantom.ducts import Duct, DuctKind, Growth
 from napari_her2.phantom.lattice import Lattice
@@ -36,16 +35,6 @@ class CellKind(IntEnum):
     IN_SITU = 2
     LUMEN = 3
     NECROSIS = 4
-
-
-class Pattern(IntEnum):
-    """Membrane pattern of a cell, in the words of the guideline."""
-
-    NONE = 0
-    FAINT_INCOMPLETE = 1
-    INCOMPLETE_MODERATE_INTENSE = 2
-    COMPLETE_WEAK_MODERATE = 3
-    COMPLETE_INTENSE = 4
 
 
 _PEAK_OD = np.array(
@@ -211,7 +200,7 @@ class Epithelium:
             ladder[4 - np.searchsorted([0.35, 0.55, 0.7, 0.95], level)],
             pattern,
         )
-        pattern[(self.kind != CellKind.INVASIVE) & ~in_situ] = Pattern.NONE
+        pattern[(self.kind != CellKind.INVASIVE) & ~in_situ] = MembranePattern.NONE
         low, high = _PEAK_OD[pattern].T
         spread = np.exp(plan.overlap * ndtri(np.clip(drawn[23], 0.01, 0.99)))
         peak = (low + (high - low) * drawn[24]) * np.where(pattern > 0, spread, 1)
@@ -254,19 +243,3 @@ def _in_situ_kinds(duct: Duct, depth: Floats, y: Floats, x: Floats) -> NDArray[n
         ragged = 6 * fractal_noise(duct.seed % 99991, y, x, 40.0, 2)
         kind[depth + ragged > max(30.0, 0.5 * duct.radius_um)] = CellKind.NECROSIS
     return kind
-
-
-def shares_of(pattern: NDArray[np.int8]) -> MembraneShares:
-    """Count patterns of invasive cells into shares; none gives all zero."""
-    return shares_of_counts(np.bincount(pattern, minlength=len(Pattern)).tolist())
-
-
-def shares_of_counts(counts: Sequence[int]) -> MembraneShares:
-    """Turn numbers of invasive cells by :class:`Pattern` into shares."""
-    total = max(1, sum(counts))
-    return MembraneShares(
-        complete_intense=counts[Pattern.COMPLETE_INTENSE] / total,
-        complete_weak_moderate=counts[Pattern.COMPLETE_WEAK_MODERATE] / total,
-        incomplete_moderate_intense=counts[Pattern.INCOMPLETE_MODERATE_INTENSE] / total,
-        faint_incomplete=counts[Pattern.FAINT_INCOMPLETE] / total,
-    )

@@ -10,7 +10,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Literal
 
-from napari_her2.core.guideline import MembraneShares, call_from_shares
+from napari_her2.core.guideline import call_from_shares
+from napari_her2.core.membrane import MembraneShares
 from napari_her2.core.score import Score
 
 Section = Literal["serial", "same"]

@@ -13,7 +13,8 @@ from dataclasses import replace
 import numpy as np
 
 from napari_her2.core.errors import UsageError
-from napari_her2.core.guideline import MembraneShares, call_from_shares
+from napari_her2.core.guideline import call_from_shares
+from napari_her2.core.membrane import MembraneShares
 from napari_her2.core.score import Score
 from napari_her2.phantom.parameters import (
     DAB,

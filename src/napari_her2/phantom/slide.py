@@ -11,11 +11,11 @@ from scipy.ndimage import map_coordinates
 
 from napari_her2.core.errors import UsageError
 from napari_her2.core.geometry import Affine, BoxPx, BoxUm
-from napari_her2.core.guideline import MembraneShares
+from napari_her2.core.membrane import MembraneShares, PatternCounts
 from napari_her2.core.score import Stain
 from napari_her2.phantom import optics
 from napari_her2.phantom.carcinoma import paint_carcinoma
-from napari_her2.phantom.cells import CellKind, Epithelium, shares_of
+from napari_her2.phantom.cells import CellKind, Epithelium
 from napari_her2.phantom.deformation import SectionTransform
 from napari_her2.phantom.ducts import DuctKind
 from napari_her2.phantom.glands import paint_duct
@@ -81,7 +81,7 @@ class VirtualPair:
     def tile_truth(self, stain: Stain, box_px: BoxPx) -> tuple[int, MembraneShares]:
         """Count the invasive cells in a box of a slide, and their patterns."""
         pattern = self.invasive_patterns(stain, box_px)
-        return int(pattern.size), shares_of(pattern)
+        return int(pattern.size), PatternCounts.from_cells(pattern).shares()
 
     def invasive_patterns(self, stain: Stain, box_px: BoxPx) -> NDArray[np.int8]:
         """Return the membrane pattern of every invasive cell in a box."""

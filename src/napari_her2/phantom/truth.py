@@ -9,9 +9,9 @@ import pyarrow
 from numpy.typing import NDArray
 
 from napari_her2.core.geometry import BoxPx, BoxUm
-from napari_her2.core.guideline import MembraneShares
+from napari_her2.core.membrane import MembranePattern, MembraneShares
 from napari_her2.core.score import Stain
-from napari_her2.phantom.cells import CellKind, Pattern
+from napari_her2.phantom.cells import CellKind
 from napari_her2.phantom.ducts import DuctKind, ducts_near
 from napari_her2.phantom.parameters import PhantomRecipe
 from napari_her2.phantom.slide import VirtualPair
@@ -70,7 +70,7 @@ def _table(pair: VirtualPair, stain: Stain, box_px: BoxPx) -> pyarrow.Table:
     turn = _angle_of(tumour.lattice.turn)
     size = int(mine.sum())
     names = np.array(["", "invasive", "in situ"])
-    patterns = np.array([p.name.lower() for p in Pattern])
+    patterns = np.array([p.name.lower() for p in MembranePattern])
     carcinoma = _columns(
         pair,
         stain,

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_her2.core.guideline import call_from_shares
-from napari_her2.phantom.cells import shares_of_counts
+from napari_her2.core.membrane import PatternCounts
 from napari_her2.training.tiles import CELL_GRID_PX, CLASSES, N_PATTERNS
 
 MIN_CELLS = 10
@@ -20,7 +20,7 @@ def label_of(counts: NDArray[np.integer[Any]]) -> int:
     patterns = counts.reshape(-1, N_PATTERNS).sum(0, dtype=np.int64)
     if patterns.sum() < MIN_CELLS:
         return 0
-    score = call_from_shares(shares_of_counts(patterns.tolist())).score
+    score = call_from_shares(PatternCounts(*patterns.tolist()).shares()).score
     return CLASSES.index(score.value)
 
 

@@ -1,0 +1,1 @@
+"""Nuclei, membranes and what the cells of a slide say together."""
