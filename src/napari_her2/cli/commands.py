@@ -5,6 +5,7 @@ from __future__ import annotations
 import typer
 
 from napari_her2.cli.bundle import bundle
+from napari_her2.cli.cells import cells
 from napari_her2.cli.evaluate import evaluate
 from napari_her2.cli.export import export
 from napari_her2.cli.models import models
@@ -12,6 +13,7 @@ from napari_her2.cli.parity import parity
 from napari_her2.cli.phantom import phantom
 from napari_her2.cli.register import register, warp_points
 from napari_her2.cli.run import run
+from napari_her2.cli.score import score
 from napari_her2.cli.screen import screen
 from napari_her2.cli.synthesize import synthesize
 from napari_her2.cli.train import train
@@ -29,6 +31,8 @@ commands.command()(demo)
 commands.command("open")(open_window)
 commands.command()(run)
 commands.command()(synthesize)
+commands.command()(score)
+commands.command()(cells)
 commands.command()(screen)
 commands.command()(register)
 commands.command("warp-points")(warp_points)
