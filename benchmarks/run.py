@@ -18,7 +18,7 @@ from typing import Any
 
 HERE = Path(__file__).parent
 MODULES = ("engine", "backends", "window", "big_slide")
-MODULES += ("decoding", "hostile_files", "registration", "quality")
+MODULES += ("decoding", "hostile_files", "registration", "quality", "cells")
 BEGIN, END = "<!-- benchmarks begin -->", "<!-- benchmarks end -->"
 
 Row = dict[str, Any]

@@ -123,6 +123,7 @@ def propose_tumour(cells: pa.Table, mpp: float) -> pa.Table:
         places * mpp,
         cells["area_um2"].to_numpy(),
         cells["elongation"].to_numpy(),
+        cells["haematoxylin_od"].to_numpy(),
         completeness,
     )
     names = cells.column_names

@@ -47,9 +47,9 @@ class StainingLimits:
     crest_share: float = 0.2
     wall_od: float = 0.05
     wall_share: float = 0.12
-    weak_od: float = 0.05
-    moderate_od: float = 0.10
-    intense_od: float = 0.25
+    weak_od: float = 0.06
+    moderate_od: float = 0.12
+    intense_od: float = 0.30
     any_share: float = 0.28
     complete_share: float = 0.72
     neighbour_ratio: float = 1.5

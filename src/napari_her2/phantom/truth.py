@@ -32,11 +32,12 @@ def cells(
     """List the cells of a section whose centre lies in a box of its slide.
 
     Carcinoma cells (``type`` "invasive" or "in situ") and lymphocytes. Columns:
-    id, y_um, x_um on the slide, he_y_um, he_x_um in the H&E frame, type,
-    nucleus_a_um, nucleus_b_um (semi-axes), nucleus_angle (radians from y towards
-    x on the H&E frame), cell_radius_um, intensity_od (DAB in the ring before
-    blur), completeness, pattern. ``id`` is the same on both sections for places
-    of the cell lattice, where a cell persists or is replaced.
+    id, y_um, x_um on the slide, he_y_um, he_x_um in the H&E frame, nucleus_y_um,
+    nucleus_x_um (the middle of the nucleus on the slide), type, nucleus_a_um,
+    nucleus_b_um (semi-axes), nucleus_angle (radians from y towards x on the H&E
+    frame), cell_radius_um, intensity_od (DAB in the ring before blur), completeness,
+    pattern. ``id`` is the same on both sections for places of the cell lattice,
+    where a cell persists or is replaced.
     """
     box_px = box_px or BoxPx.of_shape(pair.shape_px(stain))
     tables = [_table(pair, stain, part) for part in pair.parts(box_px)]
@@ -77,6 +78,9 @@ def _table(pair: VirtualPair, stain: Stain, box_px: BoxPx) -> pyarrow.Table:
         key=_keys(0, tumour.lattice.iv[mine], tumour.lattice.iu[mine]),
         y_um=tumour.y_um[mine],
         x_um=tumour.x_um[mine],
+        off_um=np.stack(
+            tumour.lattice.turn(nuclei.centre_v[mine], nuclei.centre_u[mine]), -1
+        ),
         kind=names[tumour.kind[mine]],
         semi_a=nuclei.semi_a[mine],
         semi_b=nuclei.semi_b[mine],
@@ -97,6 +101,7 @@ def _table(pair: VirtualPair, stain: Stain, box_px: BoxPx) -> pyarrow.Table:
         key=_keys(1, lattice.iv[mine], lattice.iu[mine]),
         y_um=y_um[mine],
         x_um=x_um[mine],
+        off_um=np.zeros((radius.size, 2)),
         kind=np.full(radius.size, "lymphocyte"),
         semi_a=radius,
         semi_b=radius,
@@ -122,6 +127,7 @@ def _keys(layer: int, iv: NDArray[np.int64], iu: NDArray[np.int64]) -> Any:
 def _columns(pair: VirtualPair, stain: Stain, **of: Any) -> pyarrow.Table:
     he_um = np.stack([of["y_um"], of["x_um"]], -1)
     slide_um = pair.from_he_um(stain, he_um)
+    nucleus_um = pair.from_he_um(stain, he_um + of["off_um"])
     single = np.float32
     return pyarrow.table(
         {
@@ -130,6 +136,8 @@ def _columns(pair: VirtualPair, stain: Stain, **of: Any) -> pyarrow.Table:
             "x_um": slide_um[:, 1].astype(single),
             "he_y_um": he_um[:, 0].astype(single),
             "he_x_um": he_um[:, 1].astype(single),
+            "nucleus_y_um": nucleus_um[:, 0].astype(single),
+            "nucleus_x_um": nucleus_um[:, 1].astype(single),
             "type": pyarrow.array(of["kind"].tolist(), pyarrow.string()),
             "nucleus_a_um": of["semi_a"].astype(single),
             "nucleus_b_um": of["semi_b"].astype(single),
