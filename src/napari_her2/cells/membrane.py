@@ -26,7 +26,6 @@ BEYOND_UM: Final = 1.2
 
 FLANK_UM: Final = 1.0
 CYTOPLASM_UM: Final = 1.6
-SMOOTH_UM: Final = 0.25
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,14 +65,15 @@ def trace_membranes(
     radius_um = np.arange(0, LONGEST_UM, STEP_UM)
     way_um = np.stack([np.sin(angle), np.cos(angle)])[:, None, :, None] * radius_um
     place = middle.reshape(-1, 2).T[:, :, None, None] + way_um / mpp
-    smooth = ndimage.gaussian_filter(dab, SMOOTH_UM / mpp)
-    seen = ndimage.map_coordinates(smooth, place, order=1, mode="nearest")
+    seen = ndimage.map_coordinates(dab, place, order=1, mode="nearest")
     own, first, end = _extent(nuclei, cells, place, number)
     step = np.arange(len(radius_um))
     beyond = round(BEYOND_UM / STEP_UM)
     window = (step >= first[..., None]) & (step <= end[..., None] + beyond)
-    # three rays together: a membrane runs on, a grain does not
+    # three rays together: a membrane runs on, a grain does not; nor does it run on
+    # beyond its end
     along = 0.5 * seen + 0.25 * (np.roll(seen, 1, 1) + np.roll(seen, -1, 1))
+    along = np.minimum(along, 1.5 * np.maximum(seen, 0))
     flank = _flank(along, FLANK_UM, 1)
     cytoplasm = _flank(along, CYTOPLASM_UM, 3)
     at = np.where(window, along - flank, -np.inf).argmax(-1)[..., None]

@@ -212,7 +212,6 @@ def _read_tile(
     mine &= (y0 > far_px) & (y0 < height - far_px)
     mine &= (x0 > far_px) & (x0 < width - far_px)
     unknown = np.full(n, np.nan)
-    staining = _staining(rays, limits) if is_ihc else dict.fromkeys(_STAINING, unknown)
     columns = {
         "y_px": y0,
         "x_px": x0,
@@ -223,19 +222,19 @@ def _read_tile(
         "tumour_score": unknown,
         "is_tumour": np.zeros(n, bool),
         "outline_um": rays.radius_um,
-        **staining,
+        **(_staining(rays, limits) if is_ihc else _no_staining(n)),
     }
     return cell_table(**{name: values[mine] for name, values in columns.items()})
 
 
-_STAINING: Final = (
-    "cytoplasm_dab_od",
-    "membrane_od",
-    "completeness",
-    "intensity",
-    "completeness_class",
-    "pattern",
-)
+def _no_staining(n: int) -> dict[str, NDArray[np.generic]]:
+    """Fill the columns of DAB for a slide without it."""
+    ranks = ("intensity", "completeness_class", "pattern")
+    densities = ("cytoplasm_dab_od", "membrane_od", "completeness")
+    return {
+        **{name: np.zeros(n, np.int8) for name in ranks},
+        **{name: np.full(n, np.nan) for name in densities},
+    }
 
 
 def _staining(

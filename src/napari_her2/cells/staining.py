@@ -33,8 +33,10 @@ class StainingLimits:
     A ray is stained where the DAB reaches ``stained_od`` and stands out: above the foot
     of the crest by ``crest_od`` and ``crest_share`` of what is there, as a thin line
     does, or above the cytoplasm by ``wall_od`` and ``wall_share`` of it, as a broad
-    strong membrane does. ``weak_od``, ``moderate_od`` and ``intense_od``
-    divide the median over stained rays of the density above most of the background.
+    strong membrane does; a band of brown cytoplasm is flat on top, so that at its
+    foot it has fallen by less than ``wall_slope`` of its height. ``weak_od``,
+    ``moderate_od`` and ``intense_od`` divide the median over stained rays of the
+    density above most of the background.
     ``any_share`` and ``complete_share`` are shares of the way round in [0, 1].
 
     A stretch shared with a neighbour that is ``neighbour_ratio`` times as stained is
@@ -47,6 +49,7 @@ class StainingLimits:
     crest_share: float = 0.2
     wall_od: float = 0.05
     wall_share: float = 0.12
+    wall_slope: float = 0.4
     weak_od: float = 0.06
     moderate_od: float = 0.12
     intense_od: float = 0.30
@@ -78,7 +81,9 @@ def read_staining(rays: MembraneRays, limits: StainingLimits) -> CellStaining:
     foot, cytoplasm = np.maximum(rays.flank, 0), np.maximum(rays.cytoplasm, 0)
     density = rays.peak - BACKGROUND * cytoplasm
     is_line = rays.peak - foot >= limits.crest_od + limits.crest_share * foot
-    is_wall = rays.peak - cytoplasm >= limits.wall_od + limits.wall_share * cytoplasm
+    height = rays.peak - cytoplasm
+    is_wall = height >= limits.wall_od + limits.wall_share * cytoplasm
+    is_wall &= rays.peak - foot >= limits.wall_slope * height
     stained = (rays.peak >= limits.stained_od) & (is_line | is_wall)
     strength = np.where(stained, np.minimum(density, _MOST_STRENGTH), 0).mean(1)
     beyond = np.concatenate([[0.0], strength])[rays.neighbour]
