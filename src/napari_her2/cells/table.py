@@ -34,8 +34,8 @@ CELL_COLUMNS: Final = {
 ``elongation`` and ``haematoxylin_od`` are those of the nucleus; densities of DAB are
 means in the nucleus, beside the membrane, and the median on the stained membrane.
 ``outline_um`` holds the distances from the place to the membrane, in 36 directions
-from x-axis rightwards towards y-axis downwards. H&E has NaN for densities of DAB, and 0 for
-the ranks of staining."""
+from x-axis rightwards towards y-axis downwards. H&E has NaN for densities of DAB,
+and 0 for the ranks of staining."""
 
 
 def cell_table(**columns: NDArray[np.generic]) -> pa.Table:
