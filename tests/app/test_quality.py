@@ -4,8 +4,7 @@ import numpy as np
 import pytest
 
 from napari_her2.app.quality import QualityLooked
-from napari_her2.app.quality_gate import NEXT_STEP
-from napari_her2.app.run_plan import RunTarget
+from napari_her2.app.run_plan import OVERRULE, RunTarget
 from napari_her2.app.session import Session
 from napari_her2.app.status import RunPhase
 from napari_her2.core.errors import ReviewError
@@ -54,7 +53,7 @@ def test_a_finding_that_blocks_stops_the_ai_with_words(session):
     session.quality.take(session.quality.look()())
     plan = session.plan(RunTarget.SLIDE)
     assert not plan.can_run
-    assert plan.reasons == (f"H&E: {PEN.sentence} {NEXT_STEP}",)
+    assert plan.reasons == (f"H&E: {PEN.sentence} {OVERRULE}",)
     assert session.quality.look() is None, "each slide is looked at once"
     assert session.looked == [Stain.HE, Stain.IHC]
 

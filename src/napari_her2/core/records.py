@@ -18,8 +18,9 @@ RESEARCH_USE = "Research use only. AI assists, pathologist decides."
 UNFAMILIAR = NotAssessable("unfamiliar tissue or stain")
 """The call where the model has seen nothing like the slide."""
 
-FORCED = "forced: the model does not know this tissue or stain"
-"""The mark of everything made by a run that a person forced on such a slide."""
+FORCED = "forced: unfamiliar to the model, or of too low quality"
+"""The mark of everything made by a run that a person forced on a slide, whatever was
+found on it."""
 
 
 class Evidence(StrEnum):
