@@ -39,7 +39,7 @@ BLURRED_UM: Final = 2.0
 focus, 98 % of squares of three HER2 cores, two H&E slides and a core lie below 1.6
 and of 16 virtual fields below 1.6; HER2 membranes are 0.6 to 1.2 µm wide."""
 CRUSH_WARN: Final = 0.015
-FOCUS_WARN: Final = 0.05
+FOCUS_WARN: Final = 0.045
 FOCUS_BLOCK: Final = 0.40
 """Shares of the squares that were judged."""
 NO_TISSUE: Final = (0.015, 0.05)

@@ -1,8 +1,8 @@
 """Control tissue beside the patient's: found, or marked by hand, and checked.
 
 Controls are cut as cores, so they are round, alike in size and lie apart from the
-tissue in a row. Three are expected to read 0, 1+ and 3+. Each is measured as the
-mean optical density of DAB over its tissue, so from a coarse level; that orders
+tissue in a row. Three are expected to read 0, 1+ and 3+. Each is measured by the
+optical density of DAB in the brownest of its tissue at about 4 µm/px; that orders
 cores of one kind well, and is no score.
 """
 
@@ -29,19 +29,22 @@ ALIKE: Final = 1.6
 """Largest over smallest diameter of cores that belong together."""
 APART_UM: Final = 150.0
 FEWEST: Final = 3
-MOST_IN_ZERO: Final = 0.05
-LEAST_IN_THREE: Final = 0.08
-LEAST_STEP: Final = 0.004
-MOST_IN_ONE: Final = 0.75
-"""Mean DAB density: most in a 0 core, least in a 3+ core, how much more the 1+ core
-must have than the 0 core, and at most which share of the 3+ core. Virtual cores (3
-rows) have 0.006 to 0.015, 0.017 to 0.025 and 0.11 to 0.15; the real cores of score
-0, 1 and 2 have medians of 0.02, 0.03 and 0.04. No real 3+ control was at hand."""
+MOST_IN_ZERO: Final = 0.06
+LEAST_IN_THREE: Final = 0.20
+LEAST_STEP: Final = 0.018
+MOST_IN_ONE: Final = 0.60
+"""DAB density that 95 % of a core's tissue stay below: most in a 0 core, least in a 3+
+core, how much more the 1+ core must have than the 0 core, and at most which share of
+the 3+ core. Virtual cores (20 rows) have 0.01 to 0.04, 0.05 to 0.09 and 0.24 to 0.48,
+with steps from 0.025; the real cores of score 0, 1 and 2 have 0.03, 0.06 and 0.27. No
+real 3+ control was at hand."""
+STAINED_PERCENTILE: Final = 95
+"""Of the DAB over a core's tissue: stroma takes any part of a core, and has none."""
 
 
 @dataclass(frozen=True, slots=True)
 class Core:
-    """One control core: its place in level-0 pixels and its mean DAB density."""
+    """One control core: its place in level-0 pixels and the DAB of its brownest."""
 
     box_px: BoxPx
     dab: float
@@ -104,8 +107,10 @@ def measure_cores(view: Overview, boxes_px: Sequence[BoxPx]) -> tuple[Core, ...]
             int(box.x0 / view.pixel_px) : int(np.ceil(box.x1 / view.pixel_px)),
         ]
         tissue = view.tissue[part]
-        mean = float(dab[part][tissue].mean()) if tissue.sum() > 20 else float("nan")
-        cores.append(Core(box, mean))
+        brownest = float("nan")
+        if tissue.sum() > 20:
+            brownest = float(np.percentile(dab[part][tissue], STAINED_PERCENTILE))
+        cores.append(Core(box, brownest))
     return tuple(cores)
 
 
