@@ -18,6 +18,7 @@ from napari_her2.review.events import (
     AnyEvent,
     CaseOpened,
     Confirmed,
+    ControlsMarked,
     Deferred,
     Exported,
     FirstRead,
@@ -228,10 +229,11 @@ def fold(events: Iterable[AnyEvent]) -> tuple[ReviewRecord, ...]:
 
 def _is_at_work(record: ReviewRecord) -> bool:
     """Whether there is something to decide, or somebody acted already."""
-    if any(not isinstance(event, QualityOverruled) for event in record.acts):
+    about_quality = QualityOverruled | ControlsMarked
+    if any(not isinstance(event, about_quality) for event in record.acts):
         return True
     about_the_case = (
-        CaseOpened | Registered | RegistrationSet | QualityOverruled | Exported
+        CaseOpened | Registered | RegistrationSet | Exported | about_quality
     )
     events = [e for e in record.history if not isinstance(e, about_the_case)]
     return bool(events) and not isinstance(events[-1], RegionRemoved)

@@ -16,6 +16,7 @@ import numpy as np
 from scipy import ndimage
 
 from napari_her2.core.geometry import BoxPx
+from napari_her2.core.records import CONTROL_SCORES, ControlMark
 from napari_her2.core.score import Stain
 from napari_her2.slides.quality.dyes import amounts
 from napari_her2.slides.quality.finding import Finding, FindingKind, Severity
@@ -102,10 +103,7 @@ def measure_cores(view: Overview, boxes_px: Sequence[BoxPx]) -> tuple[Core, ...]
     _, dab = amounts(view.density, Stain.IHC)
     cores = []
     for box in boxes_px:
-        part = np.s_[
-            int(box.y0 / view.pixel_px) : int(np.ceil(box.y1 / view.pixel_px)),
-            int(box.x0 / view.pixel_px) : int(np.ceil(box.x1 / view.pixel_px)),
-        ]
+        part = _part(view, box)
         tissue = view.tissue[part]
         brownest = float("nan")
         if tissue.sum() > 20:
@@ -118,27 +116,66 @@ def check_cores(view: Overview, cores: Sequence[Core], mask: Mask) -> Finding:
     """Say whether three cores read 0, 1+ and 3+, whichever way round they lie."""
     densities = [core.dab for core in cores]
     ordered = sorted(d for d in densities if np.isfinite(d))
-    problem = ""
     if len(ordered) < FEWEST:
         problem = f"only {len(ordered)} of the expected 0, 1+ and 3+ hold tissue"
-    elif ordered[0] > MOST_IN_ZERO:
-        problem = f"the palest has a DAB density of {ordered[0]:.2f}, not near 0"
-    elif ordered[-1] < LEAST_IN_THREE:
-        problem = f"the darkest has a DAB density of {ordered[-1]:.2f}, no 3+"
-    elif not ordered[0] + LEAST_STEP < ordered[1] < MOST_IN_ONE * ordered[-1]:
-        problem = f"none reads 1+ between 0 and 3+ (DAB density {ordered[1]:.2f})"
-    figures = ", ".join(f"{d:.2f}" for d in densities)
-    if problem:
-        severity = Severity.BLOCK
-        sentence = f"The control tissue failed: {problem}."
     else:
-        severity = Severity.NOTE
-        sentence = f"The control tissue reads 0, 1+ and 3+ (DAB density {figures})."
+        problem = _problem(ordered[0], ordered[1], ordered[-1])
+    figures = ", ".join(f"{d:.2f}" for d in densities)
+    fine = f"The control tissue reads 0, 1+ and 3+ (DAB density {figures})."
+    return _finding(view, mask, problem, fine)
+
+
+def check_marked(view: Overview, marks: Sequence[ControlMark]) -> Finding:
+    """Say whether control tissue that a reader marked reads what it should.
+
+    Scores that are not marked are named and hold nothing up.
+    """
+    cores = measure_cores(view, [mark.box_px for mark in marks])
+    dab = {mark.score: core.dab for mark, core in zip(marks, cores, strict=True)}
+    mask = np.zeros(view.tissue.shape, bool)
+    for mark in marks:
+        mask[_part(view, mark.box_px)] = True
+    empty = [str(score) for score, value in dab.items() if not np.isfinite(value)]
+    if empty:
+        problem = f"the box marked {' and '.join(empty)} holds no tissue"
+    else:
+        problem = _problem(*(dab.get(score) for score in CONTROL_SCORES))
+    figures = ", ".join(f"{score}: {value:.2f}" for score, value in dab.items())
+    missing = [str(score) for score in CONTROL_SCORES if score not in dab]
+    fine = f"The control tissue marked reads what it should (DAB density {figures})."
+    if missing:
+        fine += f" Not marked: {', '.join(missing)}."
+    return _finding(view, mask, problem, fine)
+
+
+def _problem(zero: float | None, one: float | None, three: float | None) -> str:
+    """Say what is wrong with the densities of the cores that are there."""
+    if zero is not None and zero > MOST_IN_ZERO:
+        return f"its 0 has a DAB density of {zero:.2f}, not near 0"
+    if three is not None and three < LEAST_IN_THREE:
+        return f"its 3+ has a DAB density of {three:.2f}, too little"
+    if one is not None and (
+        one < LEAST_STEP + (zero or 0)
+        or one > MOST_IN_ONE * (LEAST_IN_THREE if three is None else three)
+    ):
+        return f"its 1+ does not lie between 0 and 3+ (DAB density {one:.2f})"
+    return ""
+
+
+def _part(view: Overview, box_px: BoxPx) -> tuple[slice, slice]:
+    """Return where a level-0 box lies in a look."""
+    first = (int(edge / view.pixel_px) for edge in (box_px.y0, box_px.x0))
+    last = (int(np.ceil(edge / view.pixel_px)) for edge in (box_px.y1, box_px.x1))
+    rows, cols = (slice(*ends) for ends in zip(first, last, strict=True))
+    return rows, cols
+
+
+def _finding(view: Overview, mask: Mask, problem: str, fine: str) -> Finding:
     return Finding(
         FindingKind.CONTROL,
-        severity,
+        Severity.BLOCK if problem else Severity.NOTE,
         0.0,
-        sentence,
+        f"The control tissue failed: {problem}." if problem else fine,
         mask,
         view.pixel_px,
         view.mask_mpp,
