@@ -21,15 +21,20 @@ import imagecodecs
 import numpy as np
 import tifffile
 import zarr
+from damage import NUMBERS, one, put
+from mutations_foreign import (
+    damage_dicom,
+    damage_mrxs,
+    damage_words,
+    write_dicom,
+    write_small_bif,
+    write_small_mrxs,
+    write_small_scn,
+)
 from numpy.random import Generator
 from numpy.typing import NDArray
 
 Damage = Callable[[bytearray, Generator], None]
-
-_NUMBERS: Final = (
-    0, 1, 2, 3, 7, 8, 255, 256, 32767, 65535, 65536, 100_000,
-    (1 << 24) + 1, (1 << 31) - 1, 1 << 31, (1 << 32) - 1,
-)  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,32 +49,58 @@ class Format:
         Writes the sound slide (a file or a folder) at a path.
     damage
         Structural damage to the bytes of a file.
+    shape
+        Height and width of the sound slide.
     """
 
     name: str
     write: Callable[[Path], None]
     damage: Damage
+    shape: tuple[int, int] = (70, 90)
 
 
 def mutate(form: Format, sound: Path, target: Path, seed: int) -> None:
     """Write the damaged slide of a seed, in place of what is at ``target``."""
     rng = np.random.default_rng(seed)
-    if not sound.is_dir():
+    files = _copied(sound, target)
+    if files == [target]:
         target.write_bytes(_damaged(form, sound.read_bytes(), rng))
         return
-    shutil.rmtree(target, ignore_errors=True)
-    shutil.copytree(sound, target)
-    files = sorted(path for path in target.rglob("*") if path.is_file())
-    about = [path for path in files if path.suffix == ".json" or path.name[0] == "."]
+    about = [path for path in files if _tells(path)] or files
     for _ in range(rng.integers(1, 4)):
         # half of the damage hits the few files that say how the rest is read
-        path = _one(rng, about if rng.random() < 0.5 else files)
+        path = one(rng, about if rng.random() < 0.5 else files)
         if not path.exists():
             continue
         if rng.random() < 0.05:
             path.unlink()
         else:
             path.write_bytes(_damaged(form, path.read_bytes(), rng))
+
+
+def _copied(sound: Path, target: Path) -> list[Path]:
+    """Copy a slide with the folder beside it, if there is one; return its files."""
+    files = []
+    beside = sound.with_suffix(""), target.with_suffix("")
+    for source, goal in {(sound, target), beside}:
+        if goal.is_dir():
+            shutil.rmtree(goal)
+        if source.is_dir():
+            shutil.copytree(source, goal)
+            files += [path for path in goal.rglob("*") if path.is_file()]
+        elif source == sound:
+            shutil.copyfile(source, goal)
+            files.append(goal)
+    return sorted(files)
+
+
+def _tells(path: Path) -> bool:
+    """Whether a file says how the others are read."""
+    return (
+        path.suffix in (".json", ".ini", ".dcm")
+        or path.name[0] == "."
+        or path.name == "Index.dat"
+    )
 
 
 def _damaged(form: Format, data: bytes, rng: Generator) -> bytes:
@@ -96,17 +127,13 @@ def _blind(data: bytearray, rng: Generator) -> None:
             data[place] ^= 1 << int(rng.integers(8))
     elif kind == 2:
         for place in rng.integers(0, len(data), rng.integers(1, 9)):
-            data[place] = _one(rng, (0, 1, 0x7F, 0xFF, int(rng.integers(256))))
+            data[place] = one(rng, (0, 1, 0x7F, 0xFF, int(rng.integers(256))))
     elif kind == 3:
         del data[at:]
     elif kind == 4:
         data[at : at + size] = bytes(size)
     else:
         data[at:at] = data[at : at + size] or rng.bytes(size)
-
-
-def _one(rng: Generator, options: Any) -> Any:
-    return options[int(rng.integers(len(options)))]
 
 
 def damage_tiff(data: bytearray, rng: Generator) -> None:
@@ -118,24 +145,24 @@ def damage_tiff(data: bytearray, rng: Generator) -> None:
     order, _, width = layout
     if rng.random() < 0.15:
         goals = (*links, 0, 8, 16, len(data) - 1, len(data), (1 << 32) - 1)
-        _put(data, order, width, _one(rng, links), _one(rng, goals))
+        put(data, order, width, one(rng, links), one(rng, goals))
         return
-    at, code, kind, count, value_at = _one(rng, entries)
+    at, code, kind, count, value_at = one(rng, entries)
     n_head = 4 + width
     what = rng.random()
     if what < 0.15:
         struct.pack_into(order + "H", data, at + 2, int(rng.integers(0, 20)))
     elif what < 0.35:
-        _put(data, order, width, at + 4, _one(rng, _NUMBERS))
+        put(data, order, width, at + 4, one(rng, NUMBERS))
     elif what < 0.45 or value_at == at + n_head:
-        _put(data, order, width, at + n_head, _one(rng, _NUMBERS))
+        put(data, order, width, at + n_head, one(rng, NUMBERS))
     elif code in (325, 279):  # byte counts: none, or far too many
         step = {3: 2, 4: 4, 16: 8}.get(kind, 4)
         for _ in range(int(rng.integers(1, 1 + min(count, 8)))):
             place = value_at + step * int(rng.integers(count))
-            _put(data, order, step, place, _one(rng, _NUMBERS))
+            put(data, order, step, place, one(rng, NUMBERS))
     else:
-        _put(data, order, 4, value_at, _one(rng, _NUMBERS))
+        put(data, order, 4, value_at, one(rng, NUMBERS))
 
 
 def _tiff_layout(data: bytearray) -> tuple[str, int, int]:
@@ -175,10 +202,9 @@ def _walk(
     return entries, links
 
 
-def _put(data: bytearray, order: str, width: int, at: int, value: int) -> None:
-    form = {2: "H", 4: "I", 8: "Q"}[width]
-    if at + width <= len(data):
-        struct.pack_into(order + form, data, at, value % (1 << (8 * width)))
+def _damage_tiff_words(data: bytearray, rng: Generator) -> None:
+    """Damage a directory, or a number in the text that a scanner left."""
+    (damage_tiff if rng.random() < 0.5 else damage_words)(data, rng)
 
 
 def damage_png(data: bytearray, rng: Generator) -> None:
@@ -192,13 +218,13 @@ def damage_png(data: bytearray, rng: Generator) -> None:
         at += 12 + size
     if not chunks:
         return
-    at, size = chunks[0] if rng.random() < 0.5 else _one(rng, chunks)
+    at, size = chunks[0] if rng.random() < 0.5 else one(rng, chunks)
     what = rng.random()
     if what < 0.2:
-        struct.pack_into(">I", data, at, _one(rng, _NUMBERS))
+        struct.pack_into(">I", data, at, one(rng, NUMBERS))
         return
     if at == 8 and what < 0.7:
-        struct.pack_into(">I", data, at + 8 + 4 * (what < 0.45), _one(rng, _NUMBERS))
+        struct.pack_into(">I", data, at + 8 + 4 * (what < 0.45), one(rng, NUMBERS))
     elif size:
         place = at + 8 + int(rng.integers(size))
         data[place] = int(rng.integers(256))
@@ -218,12 +244,12 @@ def damage_jpeg(data: bytearray, rng: Generator) -> None:
         at += 2 + max(size, 2)
     if not segments:
         return
-    at, marker, size = _one(rng, segments)
+    at, marker, size = one(rng, segments)
     if marker in (0xC0, 0xC2) and rng.random() < 0.7:
-        place, value = at + 5 + 2 * int(rng.integers(2)), _one(rng, _NUMBERS)
+        place, value = at + 5 + 2 * int(rng.integers(2)), one(rng, NUMBERS)
         struct.pack_into(">H", data, place, value & 0xFFFF)
     elif rng.random() < 0.3:
-        struct.pack_into(">H", data, at + 2, _one(rng, _NUMBERS) & 0xFFFF)
+        struct.pack_into(">H", data, at + 2, one(rng, NUMBERS) & 0xFFFF)
     elif rng.random() < 0.2:
         data[at + 1] = 0xC0 + int(rng.integers(0x40))
     else:
@@ -251,9 +277,9 @@ def damage_json(data: bytearray, rng: Generator) -> None:
         keys = list(place) if isinstance(place, dict) else list(range(len(place)))
         if not keys:
             break
-        key = _one(rng, keys)
+        key = one(rng, keys)
         if not isinstance(place[key], dict | list) or rng.random() < 0.15:
-            place[key] = _one(rng, _VALUES)
+            place[key] = one(rng, _VALUES)
             break
         place = place[key]
     data[:] = json.dumps(content).encode()
@@ -282,8 +308,8 @@ def _repack(data: bytearray, rng: Generator, path: Path) -> None:
     with zipfile.ZipFile(path) as archive:
         names = archive.namelist()
         files = {name: archive.read(name) for name in names}
-    chosen = _one(rng, [name for name in names if "/.z" in name or name[0] == "."])
-    chosen = chosen if rng.random() < 0.7 else _one(rng, names)
+    chosen = one(rng, [name for name in names if "/.z" in name or name[0] == "."])
+    chosen = chosen if rng.random() < 0.7 else one(rng, names)
     damaged = bytearray(files[chosen])
     damage_json(damaged, rng)
     files[chosen] = bytes(damaged)
@@ -395,10 +421,10 @@ def damage_ndpi(data: bytearray, rng: Generator) -> None:
     if rng.random() < 0.2:
         goals = (0, 12, 14, len(data), (1 << 32) - 1, (1 << 63) + 1)
         place = 4 if rng.random() < 0.3 else 14 + 12 * min(n_tags, 15)
-        _put(data, "<", 8, place, _one(rng, goals))
+        put(data, "<", 8, place, one(rng, goals))
         return
     at = 14 + 12 * int(rng.integers(min(max(n_tags, 1), 15)))
-    _put(data, "<", 4, at + _one(rng, (0, 4, 8, 8, 8)), _one(rng, _NUMBERS))
+    put(data, "<", 4, at + one(rng, (0, 4, 8, 8, 8)), one(rng, NUMBERS))
 
 
 def _write_zarr(path: Path, version: int) -> None:
@@ -456,5 +482,10 @@ FORMATS: Final = {
     "OME-Zarr, zip": Format("a.zarr.zip", write_zip, damage_zip),
     "PNG": Format("a.png", write_png, damage_png),
     "JPEG": Format("a.jpg", write_jpeg, damage_jpeg),
+    "DICOM": Format("a", lambda path: write_dicom(path, "raw"), damage_dicom),
+    "DICOM, JPEG": Format("a", lambda path: write_dicom(path, "jpeg"), damage_dicom),
+    "MRXS": Format("a.mrxs", write_small_mrxs, damage_mrxs, (128, 128)),
+    "SCN": Format("a.scn", write_small_scn, _damage_tiff_words, (140, 180)),
+    "BIF": Format("a.bif", write_small_bif, _damage_tiff_words, (128, 128)),
 }
 """One entry per format; a new format is one more."""

@@ -5,8 +5,12 @@ import numpy as np
 import pytest
 import tifffile
 from numpy.testing import assert_array_equal
+from skimage.io import imread, imsave
 
 from napari_her2.core.score import Stain
+from napari_her2.phantom.artefacts import Field
+from napari_her2.phantom.artefacts_layers import FocusLoss
+from napari_her2.slides.case import Case, write_case
 from napari_her2.slides.slide import open_slide
 
 
@@ -185,6 +189,54 @@ def test_synthesize_refuses_an_unfamiliar_image_unless_forced(
     assert code == 0
     with tifffile.TiffFile(out) as file:
         assert "SYNTHETIC FORCED" in file.pages.first.description
+
+
+@pytest.fixture
+def out_of_focus(unpaired: Path) -> Path:
+    """An H&E image that is blurred all over, as a case with a scale."""
+    image = imread(unpaired)
+    blurred = FocusLoss(6.0).lay_over(Field(image, 0.5, Stain.HE)).field.image
+    path = unpaired.with_name("blurred.png")
+    imsave(path, blurred, check_contrast=False)
+    manifest = path.with_name("blurred.her2case.json")
+    write_case(Case("B1", path, None, he_mpp=0.5), manifest)
+    return manifest
+
+
+def test_a_slide_of_too_low_quality_is_refused_and_forced_results_say_so(
+    command, out_of_focus: Path, tiny_bundle_path: Path, tmp_path: Path
+) -> None:
+    out = tmp_path / "out"
+    request = ["run", out_of_focus, "--region", "90,70,190,170"]
+    request += ["--bundle", tiny_bundle_path, "--out", out]
+    code, printed, error = command(*request)
+    assert (code, printed) == (7, "")
+    assert "H&E: " in error
+    assert "out of focus" in error
+    assert "--force" in error
+    assert len(error.strip().splitlines()) == 1
+    assert not out.exists()
+
+    code, printed, _ = command(*request, "--force")
+    assert code == 0
+    assert "low quality" in printed
+    assert json.loads((out / "run.json").read_text())["forced"] is True
+    with tifffile.TiffFile(out / "synthetic_ihc.ome.tif") as file:
+        assert "SYNTHETIC FORCED" in file.pages.first.description
+
+
+def test_synthesize_refuses_an_image_of_too_low_quality_unless_forced(
+    command, out_of_focus: Path, tiny_bundle_path: Path, tmp_path: Path
+) -> None:
+    image, out = out_of_focus.with_name("blurred.png"), tmp_path / "out.ome.tif"
+    request = ["synthesize", image, "--mpp", 0.5, "--bundle", tiny_bundle_path]
+    code, _, error = command(*request, "--out", out)
+    assert code == 7
+    assert "out of focus" in error
+    assert not out.exists()
+    code, _, _ = command(*request, "--out", out, "--force")
+    assert code == 0
+    assert out.exists()
 
 
 def test_an_unknown_backend_is_refused(

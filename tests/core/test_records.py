@@ -9,6 +9,7 @@ import pytest
 from napari_her2.core.geometry import BoxPx
 from napari_her2.core.records import (
     FORCED,
+    ControlMark,
     Evidence,
     Provenance,
     Reader,
@@ -44,3 +45,12 @@ def test_a_forced_suggestion_says_so_first():
     assert Suggestion(*given, forced=True).caution == FORCED
     on_he = replace(Suggestion(*given, forced=True), evidence=Evidence.HE_ONLY)
     assert on_he.caution == f"{FORCED}; suggested from H&E; IHC needed"
+
+
+@pytest.mark.parametrize(
+    ("score", "box"),
+    [(Score.TWO, BoxPx(0, 0, 9, 9)), (Score.THREE, BoxPx(5, 5, 5, 9))],
+)
+def test_a_control_reads_0_1_or_3_in_a_box(score, box):
+    with pytest.raises(ValueError, match=r"control tissue"):
+        ControlMark(score, box)

@@ -9,7 +9,9 @@ import imagecodecs
 import numpy as np
 import tifffile
 import zarr
+from dicom_files import uids, write_instance
 from mutations import write_ndpi
+from scanner_files import write_bif, write_mrxs, write_scn
 
 SECRETS = ("MUELLERANNA", "H24-0077123", "19610423", "SCANNERSS1302", "DRHOUSE")
 """A patient's name, an accession number, a date of birth, a scanner, a person."""
@@ -153,6 +155,37 @@ def _zarr(path: Path, image: np.ndarray) -> None:
     group.attrs.update({"ome": {"multiscales": [image_about]}, "patient": WORDS})
 
 
+def _dicom(path: Path, image: np.ndarray) -> None:
+    path.mkdir()
+    told = {
+        "PatientName": WORDS, "PatientID": SECRETS[1], "PatientBirthDate": SECRETS[2],
+        "AccessionNumber": SECRETS[1], "DeviceSerialNumber": SECRETS[3],
+        "OperatorsName": SECRETS[4], "StudyDescription": WORDS,
+        "SeriesDescription": WORDS, "ImageComments": WORDS, "LabelText": WORDS,
+        "ContainerIdentifier": WORDS, "BarcodeValue": WORDS,
+    }  # fmt: skip
+    (series,) = uids(1)
+    for index, level in enumerate((image, np.ascontiguousarray(image[::2, ::2]))):
+        spacing_mm = 0.0005 * 2**index
+        name = path / f"{WORDS} {index}.dcm"
+        write_instance(name, level, series, spacing_mm=spacing_mm, **told)
+
+
+def _mrxs(path: Path, image: np.ndarray) -> None:
+    write_mrxs(path, image, tile=120, words=WORDS)
+
+
+def _scn(path: Path, image: np.ndarray) -> None:
+    write_scn(path, [image], glass=1.1, words=WORDS)
+
+
+def _bif(path: Path, image: np.ndarray) -> None:
+    tile = 64 * -(-max(image.shape) // 128)
+    pad = [(0, 2 * tile - side) for side in image.shape[:2]]
+    padded = np.pad(image, [*pad, (0, 0)], mode="edge")
+    write_bif(path, padded, mpp=0.5, tile=tile, words=WORDS)
+
+
 WRITERS = {
     "SVS": (".svs", _svs),
     "NDPI": (".ndpi", _ndpi),
@@ -161,5 +194,9 @@ WRITERS = {
     "PNG": (".png", _png),
     "JPEG": (".jpg", _jpeg),
     "OME-Zarr": (".zarr", _zarr),
+    "DICOM": ("", _dicom),
+    "MRXS": (".mrxs", _mrxs),
+    "SCN": (".scn", _scn),
+    "BIF": (".bif", _bif),
 }
 """One entry per format; a new format is one more."""

@@ -38,7 +38,7 @@ def test_nothing_of_label_or_macro_is_read(plant, monkeypatch):
         assert not [span for span in read if span[0] < end and span[1] > start]
 
 
-@pytest.mark.parametrize("kind", ["SVS", "OME-TIFF", "PNG"])
+@pytest.mark.parametrize("kind", ["SVS", "OME-TIFF", "PNG", "DICOM", "MRXS", "BIF"])
 def test_a_slide_knows_no_words_of_its_file(plant, kind):
     with open_slide(plant(kind).he) as slide:
         words = [repr(slide), slide.name, slide.fingerprint, repr(slide._source)]

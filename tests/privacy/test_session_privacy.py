@@ -122,8 +122,10 @@ def mistakes(planted):
         broken.write_bytes(planted.he.read_bytes()[: planted.he.stat().st_size // 2])
     else:
         broken.mkdir()
-        about = (planted.he / "zarr.json").read_bytes()
-        (broken / "zarr.json").write_bytes(about)
+        first = min(path for path in planted.he.iterdir() if path.is_file())
+        data = first.read_bytes()
+        whole = first.suffix == ".json"  # what it tells of is not there
+        (broken / first.name).write_bytes(data if whole else data[: len(data) // 2])
     yield "truncated", lambda session: session.open_files(broken, None)
 
 

@@ -14,7 +14,9 @@ from hypothesis import strategies as st
 
 from napari_her2.core.geometry import Affine, BoxPx
 from napari_her2.core.records import (
+    CONTROL_SCORES,
     Arm,
+    ControlMark,
     Evidence,
     GateVerdict,
     Provenance,
@@ -87,6 +89,15 @@ registrations = st.builds(
     ),
     words,
 )
+controls = st.builds(
+    ControlMark,
+    st.sampled_from(CONTROL_SCORES),
+    st.builds(
+        lambda y, x, height, width: BoxPx(y, x, y + height, x + width),
+        *[st.integers(0, 10**6)] * 2,
+        *[st.integers(1, 10**6)] * 2,
+    ),
+)
 contents = {
     "registration": registrations,
     "key": st.builds(ev.RegionKey, names, pairs, st.just("r1")),
@@ -99,6 +110,7 @@ contents = {
     "note": words,
     "stain": st.sampled_from(["he", "ihc"]),
     "finding": words,
+    "controls": st.lists(controls, max_size=3).map(tuple),
     "files": st.lists(words).map(tuple),
     "journal_head": words,
 }

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import psutil
 import pytest
-from tests.slides.dicom_files import uids, write_instance
+from dicom_files import uids, write_instance
 
 from napari_her2.core.errors import CaseError, SlideError, StorageError
 from napari_her2.core.geometry import Affine

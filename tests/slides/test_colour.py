@@ -6,8 +6,8 @@ import imagecodecs
 import numpy as np
 import pytest
 import tifffile
+from dicom_files import uids, write_instance
 from PIL import Image
-from tests.slides.dicom_files import uids, write_instance
 
 from napari_her2.slides.colour import Colours, in_srgb, to_srgb
 from napari_her2.slides.halving import halve

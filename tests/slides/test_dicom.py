@@ -7,7 +7,7 @@ from functools import partial
 
 import numpy as np
 import pytest
-from tests.slides.dicom_files import uids, write_instance
+from dicom_files import uids, write_instance
 
 from napari_her2.core.errors import SlideError
 from napari_her2.slides import dicom_series, fingerprint

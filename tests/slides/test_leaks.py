@@ -9,8 +9,8 @@ import psutil
 import pytest
 import tifffile
 import zarr
-from tests.slides.dicom_files import uids, write_instance
-from tests.slides.scanner_files import write_bif, write_mrxs, write_scn
+from dicom_files import uids, write_instance
+from scanner_files import write_bif, write_mrxs, write_scn
 
 from napari_her2.slides.pyramid_writer import write_pyramid
 from napari_her2.slides.slide import open_slide

@@ -7,7 +7,7 @@ from functools import partial
 import numpy as np
 import pytest
 import tifffile
-from tests.slides.scanner_files import write_bif, write_mrxs, write_scn
+from scanner_files import write_bif, write_mrxs, write_scn
 
 from napari_her2.core.errors import SlideError
 from napari_her2.slides import fingerprint

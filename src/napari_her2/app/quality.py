@@ -1,4 +1,4 @@
-"""The quality of the open slides: looked at once, shown, overruled with a reason.
+"""The quality of the open slides: looked at once, overruled or marked by a reader.
 
 Like the first look of the model it reads blocks of every slide, so a window takes
 it off the main thread; a run that is started earlier takes it itself.
@@ -16,17 +16,21 @@ from typing import TYPE_CHECKING, TypeVar
 from napari_her2.app.quality_gate import blocked_by, key_of
 from napari_her2.app.state import SessionState
 from napari_her2.core.errors import ReviewError
-from napari_her2.review.events import QualityOverruled, RegionKey
+from napari_her2.core.geometry import BoxPx
+from napari_her2.core.records import CONTROL_SCORES, ControlMark, Reader
+from napari_her2.core.score import Score, Stain
+from napari_her2.review.events import ControlsMarked, QualityOverruled, RegionKey
+from napari_her2.slides.quality.finding import FindingKind
 
 if TYPE_CHECKING:
-    from napari_her2.core.score import Stain
     from napari_her2.review.journal import Journal
     from napari_her2.slides.pair import SlidePair
     from napari_her2.slides.quality.finding import Finding, QualityReport
     from napari_her2.slides.slide import Slide
 
 Reports = tuple["QualityReport", ...]
-_Key = tuple["Stain", str, float | None]
+_Key = tuple[Stain, str, float | None]
+_Marks = tuple[ControlMark, ...]
 _Step = TypeVar("_Step")
 
 
@@ -44,9 +48,9 @@ class QualityCheck:
     Parameters
     ----------
     state
-        Of the session; ``quality`` and ``overruled`` are kept up to date.
+        Of the session; ``quality``, ``overruled`` and ``controls`` are kept up to date.
     journal
-        Where an overruling is committed first.
+        Where an overruling, or a mark, is committed first.
     """
 
     def __init__(self, state: SessionState, journal: Journal) -> None:
@@ -54,6 +58,7 @@ class QualityCheck:
         self._journal = journal
         self._lock = Lock()
         self._reports: dict[_Key, QualityReport] = {}
+        self._marked: dict[tuple[_Key, _Marks], Finding] = {}
         state.events.pair.connect(self._on_pair)
 
     def look(self) -> Callable[[], Reports] | None:
@@ -64,7 +69,7 @@ class QualityCheck:
         pair = self._state.pair
         if pair is None or self._known(pair) is not None:
             return None
-        return partial(self._look, pair)
+        return partial(self._look, pair, self._state.controls)
 
     def take(self, reports: Reports) -> None:
         """Take in what was found on the open slides."""
@@ -75,7 +80,8 @@ class QualityCheck:
         pair = self._state.pair
         if pair is None or (self._known(pair) is not None and self._state.quality):
             return steps
-        return self._look_and_go_on(pair, self._state.overruled, steps)
+        look = partial(self._look, pair, self._state.controls)
+        return _look_and_go_on(look, self._state.overruled, steps)
 
     def overrule(self, stain: Stain, finding: Finding, reason: str) -> None:
         """Have the AI run in spite of a finding; the reason is journaled.
@@ -85,13 +91,9 @@ class QualityCheck:
         ReviewError
             If no reader is named, no reason is given, or no case is open.
         """
-        reader, key = self._state.reader, self._case_key()
-        if reader is None:
-            raise ReviewError("No reader is named.", "Enter your name first.")
+        reader, key = self._who_and_what()
         if not reason.strip():
             raise ReviewError("A finding is overruled with a reason.", "Give one.")
-        if key is None:
-            raise ReviewError("No case is open.", "Open one first.")
         self._journal.append(
             QualityOverruled(
                 key=key,
@@ -102,8 +104,43 @@ class QualityCheck:
                 note=reason.strip(),
             )
         )
-        pairs = {*self._state.overruled, (stain.value, finding.kind.value)}
-        self._state.overruled = tuple(sorted(pairs))
+        self._recall()
+
+    def mark_control(self, score: Score, box_px: BoxPx) -> None:
+        """Mark the control tissue that should read a score; journaled.
+
+        Parameters
+        ----------
+        score
+            0, 1+ or 3+; an earlier mark of the same score is replaced.
+        box_px
+            In level-0 pixels of the IHC slide; what lies beside it is cut off.
+
+        Raises
+        ------
+        ReviewError
+            If no reader is named, no IHC slide is open, or the box is not on it.
+        """
+        pair = self._state.pair
+        if pair is None or pair.ihc is None:
+            raise ReviewError("No IHC slide is open.", "Open one first.")
+        inside = box_px.intersect(BoxPx.of_shape(pair.ihc.shape))
+        if inside.is_empty:
+            raise ReviewError("The box is not on the IHC slide.", "Draw it there.")
+        others = [mark for mark in self._state.controls if mark.score is not score]
+        marks = [*others, ControlMark(score, inside)]
+        self._set_controls(tuple(sorted(marks, key=_by_score)))
+
+    def clear_controls(self) -> None:
+        """Take the marks round control tissue away; journaled.
+
+        Raises
+        ------
+        ReviewError
+            If no reader is named, or no case is open.
+        """
+        if self._state.controls:
+            self._set_controls(())
 
     def is_overruled(self, report: QualityReport, finding: Finding) -> bool:
         """Whether a reader overruled a finding on these slides."""
@@ -111,20 +148,47 @@ class QualityCheck:
 
     def _on_pair(self, now: SlidePair | None, before: SlidePair | None) -> None:
         # how the slides lie on each other says nothing of their quality
-        if now is not None and now.same_slides(before):
-            return
+        if now is None or not now.same_slides(before):
+            self._on_slides()
+
+    def _on_slides(self) -> None:
+        """Take in other slides, or other marks on them."""
+        self._recall()
+        pair = self._state.pair
+        self._state.quality = () if pair is None else self._known(pair) or ()
+
+    def _recall(self) -> None:
+        """Bring marks and overrulings up to date with the journal."""
         key = self._case_key()
-        self._state.quality = () if now is None else self._known(now) or ()
+        marks: _Marks = ()
+        overruled: set[tuple[str, str]] = set()
+        for event in () if key is None else self._journal.events(key.case_id):
+            if event.key != key:
+                continue
+            if isinstance(event, QualityOverruled):
+                overruled.add((event.stain, event.finding))
+            elif isinstance(event, ControlsMarked):
+                marks = event.controls
+                # what was overruled was said of other tissue
+                overruled.discard((Stain.IHC.value, FindingKind.CONTROL.value))
+        self._state.controls = marks
+        self._state.overruled = tuple(sorted(overruled))
+
+    def _set_controls(self, marks: _Marks) -> None:
+        reader, key = self._who_and_what()
+        utc = datetime.now(UTC)
+        self._journal.append(
+            ControlsMarked(key=key, utc=utc, reader=reader, controls=marks)
+        )
+        self._on_slides()
+
+    def _who_and_what(self) -> tuple[Reader, RegionKey]:
+        reader, key = self._state.reader, self._case_key()
+        if reader is None:
+            raise ReviewError("No reader is named.", "Enter your name first.")
         if key is None:
-            self._state.overruled = ()
-            return
-        events = self._journal.events(key.case_id)
-        found = {
-            (event.stain, event.finding)
-            for event in events
-            if isinstance(event, QualityOverruled) and event.key == key
-        }
-        self._state.overruled = tuple(sorted(found))
+            raise ReviewError("No case is open.", "Open one first.")
+        return reader, key
 
     def _case_key(self) -> RegionKey | None:
         pair, case = self._state.pair, self._state.case
@@ -133,33 +197,52 @@ class QualityCheck:
         return RegionKey(case.case_id, pair.fingerprints)
 
     def _known(self, pair: SlidePair) -> Reports | None:
-        keys = [_key(stain, slide) for stain, slide in pair.slides]
-        if any(key not in self._reports for key in keys):
-            return None
-        return tuple(self._reports[key] for key in keys)
+        return self._reports_of(pair, self._state.controls)
 
-    def _look(self, pair: SlidePair) -> Reports:
+    def _reports_of(self, pair: SlidePair, marks: _Marks) -> Reports | None:
+        """Return what was found, None where a look is missing."""
+        reports = []
+        for stain, slide in pair.slides:
+            report = self._reports.get(_key(stain, slide))
+            if report is None:
+                return None
+            if marks and stain is Stain.IHC:
+                finding = self._marked.get((_key(stain, slide), marks))
+                if finding is None:
+                    return None
+                report = report.with_finding(finding)
+            reports.append(report)
+        return tuple(reports)
+
+    def _look(self, pair: SlidePair, marks: _Marks) -> Reports:
         # imported late: a window opens before anybody looks
-        from napari_her2.slides.quality.assess import assess_quality
+        from napari_her2.slides.quality.assess import assess_marked, assess_quality
 
         with self._lock:
             for stain, slide in pair.slides:
-                if _key(stain, slide) not in self._reports:
-                    self._reports[_key(stain, slide)] = assess_quality(slide, stain)
-        return self._known(pair) or ()
+                key = _key(stain, slide)
+                if key not in self._reports:
+                    self._reports[key] = assess_quality(slide, stain)
+                if marks and stain is Stain.IHC and (key, marks) not in self._marked:
+                    self._marked[key, marks] = assess_marked(slide, marks)
+        return self._reports_of(pair, marks) or ()
 
-    def _look_and_go_on(
-        self,
-        pair: SlidePair,
-        overruled: tuple[tuple[str, str], ...],
-        steps: Iterator[_Step],
-    ) -> Iterator[_Step | QualityLooked]:
-        reports = self._look(pair)
-        is_blocked = bool(blocked_by(reports, overruled))
-        yield QualityLooked(reports, is_blocked)
-        if not is_blocked:
-            yield from steps
+
+def _look_and_go_on(
+    look: Callable[[], Reports],
+    overruled: tuple[tuple[str, str], ...],
+    steps: Iterator[_Step],
+) -> Iterator[_Step | QualityLooked]:
+    reports = look()
+    is_blocked = bool(blocked_by(reports, overruled))
+    yield QualityLooked(reports, is_blocked)
+    if not is_blocked:
+        yield from steps
 
 
 def _key(stain: Stain, slide: Slide) -> _Key:
     return stain, slide.fingerprint, slide.mpp
+
+
+def _by_score(mark: ControlMark) -> int:
+    return CONTROL_SCORES.index(mark.score)

@@ -8,11 +8,9 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from napari_her2.slides.quality.finding import Finding, QualityReport
 
-NEXT_STEP = "Overrule it with a reason in the Case dock, or scan another slide."
-
 
 def blocked_by(
-    reports: Iterable[QualityReport], overruled: Iterable[tuple[str, str]]
+    reports: Iterable[QualityReport], overruled: Iterable[tuple[str, str]] = ()
 ) -> tuple[str, ...]:
     """Return a sentence per finding that blocks and was not overruled.
 
@@ -20,7 +18,7 @@ def blocked_by(
     """
     known = set(overruled)
     return tuple(
-        f"{report.stain.label}: {finding.sentence} {NEXT_STEP}"
+        f"{report.stain.label}: {finding.sentence}"
         for report in reports
         for finding in report.blocking
         if key_of(report, finding) not in known

@@ -20,6 +20,9 @@ if TYPE_CHECKING:
 WHOLE_SLIDE = "slide"
 """Id of the region that covers the reference slide."""
 
+OVERRULE = "Overrule it with a reason in the Case dock, or scan another slide."
+"""What a reader can do about the quality of a slide."""
+
 _VIEW = "view-"
 
 
@@ -131,7 +134,7 @@ def plan_run(target: RunTarget, now: RunSituation) -> RunPlan:
     reasons.extend(now.refusals)
     if now.apart:
         reasons.append(now.apart)
-    reasons.extend(now.quality)
+    reasons.extend(f"{sentence} {OVERRULE}" for sentence in now.quality)
     if now.is_running:
         reasons.append("A run is under way. Cancel it or wait for it.")
     regions = _regions_of(target, now)

@@ -10,7 +10,7 @@ from psygnal import SignalGroupDescriptor
 from napari_her2.app.pairing import Landmark, PairingWork, Version
 from napari_her2.app.status import Notice, RunStatus
 from napari_her2.core.geometry import BoxPx
-from napari_her2.core.records import Reader, Suggestion
+from napari_her2.core.records import ControlMark, Reader, Suggestion
 from napari_her2.core.region import Region
 from napari_her2.core.registration import ErrorLimits
 from napari_her2.review.record import ReviewRecord
@@ -54,7 +54,8 @@ class SessionState:
     last one holds; ``landmarks`` are the reader's, not yet used. ``use_profile`` has
     the next case opened with its colours in sRGB where a slide has an ICC profile.
     ``quality`` is what was found on the slides, none before they were looked at;
-    ``overruled`` names findings, by stain and kind, that a reader overruled.
+    ``overruled`` names findings, by stain and kind, that a reader overruled;
+    ``controls`` are marks round control tissue on the IHC.
     """
 
     events: ClassVar[SignalGroupDescriptor] = SignalGroupDescriptor()
@@ -81,6 +82,7 @@ class SessionState:
     error_limits: ErrorLimits = field(default_factory=ErrorLimits)
     quality: tuple[QualityReport, ...] = ()
     overruled: tuple[tuple[str, str], ...] = ()
+    controls: tuple[ControlMark, ...] = ()
 
     @property
     def reader(self) -> Reader | None:

@@ -10,6 +10,7 @@ import typer
 
 from napari_her2.cli.pairing import settled
 from napari_her2.cli.progress import follow_run
+from napari_her2.cli.quality import refuse_low_quality
 from napari_her2.core.errors import UsageError
 from napari_her2.core.geometry import BoxPx
 from napari_her2.core.region import Region
@@ -39,7 +40,7 @@ def run(
     force: Annotated[
         bool,
         typer.Option(
-            "--force", help="Go on where the model does not know tissue or stain."
+            "--force", help="Go on where tissue, stain or quality are refused."
         ),
     ] = False,
     as_json: Annotated[
@@ -49,8 +50,8 @@ def run(
     """Write synthetic_ihc.ome.tif (marked synthetic), maps.zarr and run.json.
 
     Slides that nobody registered are registered first; slides that do not lie on
-    each other are refused. Tissue or stain unlike all the model knows is refused;
-    with --force it is run, and every output says so.
+    each other are refused. Tissue or stain unlike all the model knows is refused,
+    and a slide of too low quality; with --force it is run, and every output says so.
     """
     if region and whole:
         raise UsageError("--region and --whole exclude each other.", "Give one.")
@@ -69,6 +70,7 @@ def run(
         area = _region(region, slide_px)
         analysis = Analysis(pair, opened, device=device, backend=backend, forced=force)
         analysis.refuse_unfamiliar()
+        refuse_low_quality(opened_pair, forced=force)
         (suggestion,) = follow_run(analysis.run([area]))
         paths = write_outputs(
             out,

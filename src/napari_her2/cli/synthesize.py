@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from napari_her2.cli.progress import follow_run
+from napari_her2.cli.quality import refuse_low_quality
 from napari_her2.core.errors import UsageError
 from napari_her2.core.geometry import BoxPx
 from napari_her2.core.region import Region
@@ -33,14 +34,14 @@ def synthesize(
     force: Annotated[
         bool,
         typer.Option(
-            "--force", help="Go on where the model does not know tissue or stain."
+            "--force", help="Go on where tissue, stain or quality are refused."
         ),
     ] = False,
 ) -> None:
     """Write the synthetic IHC of an H&E image, at the bundle's µm per pixel.
 
-    Tissue or stain unlike all the model knows is refused; with --force it is run,
-    and the picture says so.
+    Tissue or stain unlike all the model knows is refused, and an image of too low
+    quality; with --force it is run, and the picture says so.
     """
     if not out.name.lower().endswith(_SUFFIXES):
         raise UsageError(
@@ -58,6 +59,7 @@ def synthesize(
         box = BoxPx.of_shape(pair.reference.shape)
         analysis = Analysis(pair, opened, device=device, backend=backend, forced=force)
         analysis.refuse_unfamiliar()
+        refuse_low_quality(pair, forced=force)
         follow_run(analysis.run([Region.from_box("slide", "Whole slide", box)]))
         out.parent.mkdir(parents=True, exist_ok=True)
         write_synthetic(out, analysis.store, opened, box)

@@ -18,8 +18,35 @@ RESEARCH_USE = "Research use only. AI assists, pathologist decides."
 UNFAMILIAR = NotAssessable("unfamiliar tissue or stain")
 """The call where the model has seen nothing like the slide."""
 
-FORCED = "forced: the model does not know this tissue or stain"
-"""The mark of everything made by a run that a person forced on such a slide."""
+FORCED = "forced: unfamiliar to the model, or of too low quality"
+"""The mark of everything made by a run that a person forced on a slide, whatever was
+found on it."""
+
+
+CONTROL_SCORES = (Score.ZERO, Score.ONE, Score.THREE)
+"""What control tissue on an IHC slide is expected to read."""
+
+
+@dataclass(frozen=True, slots=True)
+class ControlMark:
+    """A box round control tissue, and the score that it should read.
+
+    Parameters
+    ----------
+    score
+        One of ``CONTROL_SCORES``.
+    box_px
+        In level-0 pixels of the IHC slide, not empty.
+    """
+
+    score: Score
+    box_px: BoxPx
+
+    def __post_init__(self) -> None:
+        if self.score not in CONTROL_SCORES:
+            raise ValueError(f"control tissue reads 0, 1+ or 3+, not {self.score}")
+        if self.box_px.is_empty:
+            raise ValueError("the box round control tissue is empty")
 
 
 class Evidence(StrEnum):

@@ -108,8 +108,8 @@ def why_not(
                 )
             if act is Act.CONFIRM and seen.forced and isinstance(seen.call, Score):
                 return ReviewError(
-                    "This suggestion was forced on tissue or stain the model does not "
-                    "know.",
+                    "This suggestion was forced on a slide that is unfamiliar to the "
+                    "model, or of too low quality.",
                     "Give your own call with a reason instead.",
                 )
         case Act.OWN_READ:

@@ -16,6 +16,7 @@ from typing import Any, NamedTuple
 from napari_her2.core.geometry import BoxPx
 from napari_her2.core.records import (
     Arm,
+    ControlMark,
     Evidence,
     GateVerdict,
     Provenance,
@@ -29,6 +30,7 @@ from napari_her2.review.events import (
     AnyEvent,
     CaseOpened,
     Confirmed,
+    ControlsMarked,
     Deferred,
     Exported,
     FirstRead,
@@ -61,6 +63,7 @@ KINDS: dict[str, type[AnyEvent]] = {
     "registered": Registered,
     "registration set": RegistrationSet,
     "quality overruled": QualityOverruled,
+    "controls marked": ControlsMarked,
     "exported": Exported,
 }
 _NAMES = {kind: name for name, kind in KINDS.items()}
@@ -242,6 +245,18 @@ def _suggestion_from_json(content: Any) -> Suggestion:
     )
 
 
+def _controls_to_json(controls: tuple[ControlMark, ...]) -> list[Any]:
+    return [[str(mark.score), list(mark.box_px.as_tuple())] for mark in controls]
+
+
+def _controls_from_json(content: Any) -> tuple[ControlMark, ...]:
+    marks = []
+    for score, (y0, x0, y1, x1) in content:
+        box_px = BoxPx(int(y0), int(x0), int(y1), int(x1))
+        marks.append(ControlMark(Score(score), box_px))
+    return tuple(marks)
+
+
 def _reader_to_json(reader: Reader) -> str:
     return reader.name
 
@@ -258,6 +273,7 @@ _FIELDS: dict[str, _Field] = {
     "note": _Field(_same, _text),
     "stain": _Field(_same, _text),
     "finding": _Field(_same, _text),
+    "controls": _Field(_controls_to_json, _controls_from_json),
     "files": _Field(list, _texts),
     "journal_head": _Field(_same, _text),
 }

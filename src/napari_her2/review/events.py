@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
 
-from napari_her2.core.records import Reader, Suggestion
+from napari_her2.core.records import ControlMark, Reader, Suggestion
 from napari_her2.core.region import Region
 from napari_her2.core.registration import Registration
 from napari_her2.core.score import Call
@@ -204,6 +204,17 @@ class QualityOverruled(PersonsAct):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ControlsMarked(PersonsAct):
+    """A reader marked control tissue on the IHC, in place of earlier marks.
+
+    The key is that of the case; ``controls`` are all marks that hold from now on, none
+    where the reader took them away.
+    """
+
+    controls: tuple[ControlMark, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Exported(Event):
     """Files were written from the journal as it stood at ``journal_head``."""
 
@@ -226,6 +237,7 @@ AnyEvent = (
     | Registered
     | RegistrationSet
     | QualityOverruled
+    | ControlsMarked
     | Exported
 )
 """Every kind of event, for exhaustive matching."""

@@ -18,6 +18,7 @@ from napari_her2.review.events import (
     AnyEvent,
     CaseOpened,
     Confirmed,
+    ControlsMarked,
     Deferred,
     Exported,
     FirstRead,
@@ -36,7 +37,12 @@ from napari_her2.review.events import (
 )
 
 _ABOUT_THE_CASE = (
-    CaseOpened | Registered | RegistrationSet | QualityOverruled | Exported
+    CaseOpened
+    | Registered
+    | RegistrationSet
+    | QualityOverruled
+    | ControlsMarked
+    | Exported
 )
 """What decides nothing of a region, even where a person did it."""
 

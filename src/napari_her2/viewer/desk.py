@@ -12,6 +12,7 @@ from napari_her2.app.session import Session
 from napari_her2.models.bundle import shipped_bundle
 from napari_her2.review.journal import Journal
 from napari_her2.slides.case import MANIFEST_SUFFIX
+from napari_her2.viewer.control_tool import ControlTool
 from napari_her2.viewer.landmark_tool import LandmarkTool
 from napari_her2.viewer.notices import noticed
 from napari_her2.viewer.preferences import (
@@ -48,6 +49,7 @@ class Desk:
         self.screener = Screener(session)
         self.registrar = Registrar(session)
         self.landmarks = LandmarkTool(viewer, session)
+        self.controls = ControlTool(viewer, session)
         self.quality = QualityLook(session)
         self.quality_layers = QualityLayers(viewer, session)
         # when the viewer goes; at the end of the program the system closes files

@@ -15,6 +15,7 @@ SYNTHETIC = "#ff3fb4"
 ACCENT = "#3d9be9"
 REGION = "#12b886"
 LANDMARK = "#ffd43b"
+CONTROL = "#9775fa"
 GLASS = "#ececef"
 """Canvas around a slide: light as the glass, so that the eye need not adapt."""
 

@@ -16,6 +16,7 @@ class QualityLook(BackgroundLook[Reports]):
 
     def __init__(self, session: Session) -> None:
         super().__init__(session, REST_MS)
+        session.state.events.controls.connect(self.look_again)
 
     def find(self) -> Callable[[], Reports] | None:
         """Return the assessment of slides that had none."""

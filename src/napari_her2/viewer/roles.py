@@ -25,6 +25,7 @@ class Role(StrEnum):
     QUALITY = "quality"
     SYNTHETIC_FRAME = "synthetic_frame"
     REGIONS = "regions"
+    CONTROLS = "controls"
     LANDMARKS = "landmarks"
 
 

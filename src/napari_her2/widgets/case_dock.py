@@ -9,6 +9,7 @@ from qtpy.QtWidgets import QFileDialog, QHBoxLayout
 
 from napari_her2.slides.case import MANIFEST_SUFFIX
 from napari_her2.viewer.desk import Desk
+from napari_her2.widgets.control_marks import ControlMarks
 from napari_her2.widgets.notice_line import NoticeLine
 from napari_her2.widgets.pairing_panel import PairingPanel
 from napari_her2.widgets.panel import Panel
@@ -45,6 +46,7 @@ class CaseDock(Panel):
         self.pairing = PairingPanel(desk)
         self.column.addWidget(self.pairing)
         self.column.addWidget(QualityList(desk))
+        self.column.addWidget(ControlMarks(desk))
         self.column.addStretch(1)
         events = self.session.state.events
         self.follow(self._draw, events.case, events.pair)

@@ -5,9 +5,15 @@ import pytest
 from scipy import ndimage
 
 from napari_her2.core.geometry import BoxPx
-from napari_her2.core.score import Stain
+from napari_her2.core.records import ControlMark
+from napari_her2.core.score import Score, Stain
 from napari_her2.slides.quality.assess import BLURRED_UM
-from napari_her2.slides.quality.control import check_cores, find_cores, measure_cores
+from napari_her2.slides.quality.control import (
+    check_cores,
+    check_marked,
+    find_cores,
+    measure_cores,
+)
 from napari_her2.slides.quality.ellipse import Ellipse, fit_ellipse
 from napari_her2.slides.quality.finding import Severity
 from napari_her2.slides.quality.focus import blur_map
@@ -107,6 +113,38 @@ def test_control_cores_are_found_and_checked(slide_of, densities, severity):
     finding = check_cores(view, cores, mask)
     assert finding.severity is severity
     assert ("failed" in finding.sentence) == (severity is Severity.BLOCK)
+
+
+@pytest.mark.parametrize(
+    ("dab", "marked", "words"),
+    [
+        ((0.0, 0.05, 0.4), "0 1+ 3+", ""),
+        ((0.0, 0.05, 0.4), "0 3+", ""),
+        ((0.0, 0.05, 0.4), "3+", ""),
+        ((0.0, 0.05, 0.1), "0 1+ 3+", "3+ has"),
+        ((0.2, 0.3, 0.4), "0", "not near 0"),
+        ((0.0, 0.0, 0.4), "0 1+ 3+", "1+ does not"),
+        ((0.0, 0.35, 0.4), "1+ 3+", "1+ does not"),
+    ],
+)
+def test_marked_control_must_read_what_the_reader_expects(slide_of, dab, marked, words):
+    view = slide_with_cores(slide_of, dab)
+    boxes = dict(zip(("0", "1+", "3+"), find_cores(view)[0], strict=True))
+    marks = [ControlMark(Score(text), boxes[text].box_px) for text in marked.split()]
+    finding = check_marked(view, marks)
+    assert words in finding.sentence
+    assert (finding.severity is Severity.BLOCK) == bool(words)
+    for text in {"0", "1+", "3+"} - set(marked.split()):
+        assert words or text in finding.sentence.partition("Not marked")[2]
+    assert not finding.mask[:, :600].any()
+    assert finding.mask[:, 650:].any()
+
+
+def test_a_mark_without_tissue_fails(slide_of):
+    view = slide_with_cores(slide_of, (0.0, 0.05, 0.4))
+    finding = check_marked(view, [ControlMark(Score.THREE, BoxPx(0, 0, 60, 60))])
+    assert finding.severity is Severity.BLOCK
+    assert "no tissue" in finding.sentence
 
 
 def test_cores_marked_by_hand_are_measured_alike(slide_of):

@@ -8,8 +8,13 @@ from typing import Final
 import numpy as np
 from scipy import ndimage
 
+from napari_her2.core.records import ControlMark
 from napari_her2.core.score import Stain
-from napari_her2.slides.quality.control import check_cores, find_cores
+from napari_her2.slides.quality.control import (
+    check_cores,
+    check_marked,
+    find_cores,
+)
 from napari_her2.slides.quality.crush import FEWEST_CELLS, crushed
 from napari_her2.slides.quality.edge import find_edge
 from napari_her2.slides.quality.finding import (
@@ -39,7 +44,7 @@ BLURRED_UM: Final = 2.0
 focus, 98 % of squares of three HER2 cores, two H&E slides and a core lie below 1.6
 and of 16 virtual fields below 1.6; HER2 membranes are 0.6 to 1.2 µm wide."""
 CRUSH_WARN: Final = 0.015
-FOCUS_WARN: Final = 0.05
+FOCUS_WARN: Final = 0.045
 FOCUS_BLOCK: Final = 0.40
 """Shares of the squares that were judged."""
 NO_TISSUE: Final = (0.015, 0.05)
@@ -77,6 +82,19 @@ def assess_quality(
         if isinstance(step, QualityReport):
             return step
     raise AssertionError("the last step is the report")
+
+
+def assess_marked(
+    slide: Slide, marks: tuple[ControlMark, ...], *, assumed_mpp: float = ASSUMED_MPP
+) -> Finding:
+    """Check the control tissue that a reader marked on an IHC slide.
+
+    Raises
+    ------
+    SlideError
+        If pixels cannot be read.
+    """
+    return check_marked(look_at(slide, Stain.IHC, assumed_mpp), marks)
 
 
 def quality_steps(

@@ -1,8 +1,8 @@
 """Control tissue beside the patient's: found, or marked by hand, and checked.
 
 Controls are cut as cores, so they are round, alike in size and lie apart from the
-tissue in a row. Three are expected to read 0, 1+ and 3+. Each is measured as the
-mean optical density of DAB over its tissue, so from a coarse level; that orders
+tissue in a row. Three are expected to read 0, 1+ and 3+. Each is measured by the
+optical density of DAB in the brownest of its tissue at about 4 µm/px; that orders
 cores of one kind well, and is no score.
 """
 
@@ -16,6 +16,7 @@ import numpy as np
 from scipy import ndimage
 
 from napari_her2.core.geometry import BoxPx
+from napari_her2.core.records import CONTROL_SCORES, ControlMark
 from napari_her2.core.score import Stain
 from napari_her2.slides.quality.dyes import amounts
 from napari_her2.slides.quality.finding import Finding, FindingKind, Severity
@@ -29,19 +30,22 @@ ALIKE: Final = 1.6
 """Largest over smallest diameter of cores that belong together."""
 APART_UM: Final = 150.0
 FEWEST: Final = 3
-MOST_IN_ZERO: Final = 0.05
-LEAST_IN_THREE: Final = 0.08
-LEAST_STEP: Final = 0.004
-MOST_IN_ONE: Final = 0.75
-"""Mean DAB density: most in a 0 core, least in a 3+ core, how much more the 1+ core
-must have than the 0 core, and at most which share of the 3+ core. Virtual cores (3
-rows) have 0.006 to 0.015, 0.017 to 0.025 and 0.11 to 0.15; the real cores of score
-0, 1 and 2 have medians of 0.02, 0.03 and 0.04. No real 3+ control was at hand."""
+MOST_IN_ZERO: Final = 0.06
+LEAST_IN_THREE: Final = 0.20
+LEAST_STEP: Final = 0.018
+MOST_IN_ONE: Final = 0.60
+"""DAB density that 95 % of a core's tissue stay below: most in a 0 core, least in a 3+
+core, how much more the 1+ core must have than the 0 core, and at most which share of
+the 3+ core. Virtual cores (20 rows) have 0.01 to 0.04, 0.05 to 0.09 and 0.24 to 0.48,
+with steps from 0.025; the real cores of score 0, 1 and 2 have 0.03, 0.06 and 0.27. No
+real 3+ control was at hand."""
+STAINED_PERCENTILE: Final = 95
+"""Of the DAB over a core's tissue: stroma takes any part of a core, and has none."""
 
 
 @dataclass(frozen=True, slots=True)
 class Core:
-    """One control core: its place in level-0 pixels and its mean DAB density."""
+    """One control core: its place in level-0 pixels and the DAB of its brownest."""
 
     box_px: BoxPx
     dab: float
@@ -99,13 +103,12 @@ def measure_cores(view: Overview, boxes_px: Sequence[BoxPx]) -> tuple[Core, ...]
     _, dab = amounts(view.density, Stain.IHC)
     cores = []
     for box in boxes_px:
-        part = np.s_[
-            int(box.y0 / view.pixel_px) : int(np.ceil(box.y1 / view.pixel_px)),
-            int(box.x0 / view.pixel_px) : int(np.ceil(box.x1 / view.pixel_px)),
-        ]
+        part = _part(view, box)
         tissue = view.tissue[part]
-        mean = float(dab[part][tissue].mean()) if tissue.sum() > 20 else float("nan")
-        cores.append(Core(box, mean))
+        brownest = float("nan")
+        if tissue.sum() > 20:
+            brownest = float(np.percentile(dab[part][tissue], STAINED_PERCENTILE))
+        cores.append(Core(box, brownest))
     return tuple(cores)
 
 
@@ -113,27 +116,66 @@ def check_cores(view: Overview, cores: Sequence[Core], mask: Mask) -> Finding:
     """Say whether three cores read 0, 1+ and 3+, whichever way round they lie."""
     densities = [core.dab for core in cores]
     ordered = sorted(d for d in densities if np.isfinite(d))
-    problem = ""
     if len(ordered) < FEWEST:
         problem = f"only {len(ordered)} of the expected 0, 1+ and 3+ hold tissue"
-    elif ordered[0] > MOST_IN_ZERO:
-        problem = f"the palest has a DAB density of {ordered[0]:.2f}, not near 0"
-    elif ordered[-1] < LEAST_IN_THREE:
-        problem = f"the darkest has a DAB density of {ordered[-1]:.2f}, no 3+"
-    elif not ordered[0] + LEAST_STEP < ordered[1] < MOST_IN_ONE * ordered[-1]:
-        problem = f"none reads 1+ between 0 and 3+ (DAB density {ordered[1]:.2f})"
-    figures = ", ".join(f"{d:.2f}" for d in densities)
-    if problem:
-        severity = Severity.BLOCK
-        sentence = f"The control tissue failed: {problem}."
     else:
-        severity = Severity.NOTE
-        sentence = f"The control tissue reads 0, 1+ and 3+ (DAB density {figures})."
+        problem = _problem(ordered[0], ordered[1], ordered[-1])
+    figures = ", ".join(f"{d:.2f}" for d in densities)
+    fine = f"The control tissue reads 0, 1+ and 3+ (DAB density {figures})."
+    return _finding(view, mask, problem, fine)
+
+
+def check_marked(view: Overview, marks: Sequence[ControlMark]) -> Finding:
+    """Say whether control tissue that a reader marked reads what it should.
+
+    Scores that are not marked are named and hold nothing up.
+    """
+    cores = measure_cores(view, [mark.box_px for mark in marks])
+    dab = {mark.score: core.dab for mark, core in zip(marks, cores, strict=True)}
+    mask = np.zeros(view.tissue.shape, bool)
+    for mark in marks:
+        mask[_part(view, mark.box_px)] = True
+    empty = [str(score) for score, value in dab.items() if not np.isfinite(value)]
+    if empty:
+        problem = f"the box marked {' and '.join(empty)} holds no tissue"
+    else:
+        problem = _problem(*(dab.get(score) for score in CONTROL_SCORES))
+    figures = ", ".join(f"{score}: {value:.2f}" for score, value in dab.items())
+    missing = [str(score) for score in CONTROL_SCORES if score not in dab]
+    fine = f"The control tissue marked reads what it should (DAB density {figures})."
+    if missing:
+        fine += f" Not marked: {', '.join(missing)}."
+    return _finding(view, mask, problem, fine)
+
+
+def _problem(zero: float | None, one: float | None, three: float | None) -> str:
+    """Say what is wrong with the densities of the cores that are there."""
+    if zero is not None and zero > MOST_IN_ZERO:
+        return f"its 0 has a DAB density of {zero:.2f}, not near 0"
+    if three is not None and three < LEAST_IN_THREE:
+        return f"its 3+ has a DAB density of {three:.2f}, too little"
+    if one is not None and (
+        one < LEAST_STEP + (zero or 0)
+        or one > MOST_IN_ONE * (LEAST_IN_THREE if three is None else three)
+    ):
+        return f"its 1+ does not lie between 0 and 3+ (DAB density {one:.2f})"
+    return ""
+
+
+def _part(view: Overview, box_px: BoxPx) -> tuple[slice, slice]:
+    """Return where a level-0 box lies in a look."""
+    first = (int(edge / view.pixel_px) for edge in (box_px.y0, box_px.x0))
+    last = (int(np.ceil(edge / view.pixel_px)) for edge in (box_px.y1, box_px.x1))
+    rows, cols = (slice(*ends) for ends in zip(first, last, strict=True))
+    return rows, cols
+
+
+def _finding(view: Overview, mask: Mask, problem: str, fine: str) -> Finding:
     return Finding(
         FindingKind.CONTROL,
-        severity,
+        Severity.BLOCK if problem else Severity.NOTE,
         0.0,
-        sentence,
+        f"The control tissue failed: {problem}." if problem else fine,
         mask,
         view.pixel_px,
         view.mask_mpp,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 
 import numpy as np
@@ -103,6 +103,11 @@ class QualityReport:
     def of(self, kind: FindingKind) -> Finding | None:
         """Return the finding of one kind, None where there is none."""
         return next((one for one in self.findings if one.kind is kind), None)
+
+    def with_finding(self, finding: Finding) -> QualityReport:
+        """Return the report with a finding in place of one of its kind."""
+        rest = [one for one in self.findings if one.kind is not finding.kind]
+        return replace(self, findings=gravest_first([*rest, finding]))
 
 
 _ORDER = (Severity.BLOCK, Severity.WARN, Severity.NOTE)

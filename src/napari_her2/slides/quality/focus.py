@@ -25,7 +25,7 @@ COARSE_UM: Final = 3.0
 """Radii of the two smoothings."""
 CELL_UM: Final = 64.0
 """Side of the squares that are judged one by one."""
-LEAST_SLOPE: Final = 0.006
+LEAST_SLOPE: Final = 0.002
 """Root mean square slope after the coarse smoothing, in optical density (sum of
 three channels) per µm, below which a square holds too little to be judged."""
 LEAST_TISSUE: Final = 0.15

@@ -20,6 +20,22 @@ def drop_small(mask: Mask, least_px: int) -> Mask:
     return np.asarray(keep[labels], bool)
 
 
+def drop_long(mask: Mask, longest: float) -> Mask:
+    """Return the objects (8 neighbours) whose length is at most so many widths.
+
+    Length and width are those of the ellipse of the same second moments.
+    """
+    labels, count = ndimage.label(mask, np.ones((3, 3)))
+    keep = np.zeros(count + 1, bool)
+    for index, box in enumerate(ndimage.find_objects(labels), 1):
+        places = np.argwhere(labels[box] == index)
+        # a pixel has an extent of its own
+        spread = np.cov(places.T, bias=True) + np.eye(2) / 12
+        short, long = np.linalg.eigvalsh(spread)
+        keep[index] = long <= longest**2 * short
+    return np.asarray(keep[labels], bool)
+
+
 def grown(mask: Mask, by_px: int) -> Mask:
     """Return what lies within a distance of a mask."""
     if not mask.any() or by_px < 1:

@@ -9,13 +9,16 @@ import tifffile
 _SCN = "http://www.leica-microsystems.com/scn/2010/10/01"
 
 
-def write_scn(path, levels, mpp=0.5):
+def write_scn(path, levels, mpp=0.5, glass=2, words="Doe, Jane"):
     """Write a Leica SCN: BigTIFF, its levels told in XML, and a macro image.
 
-    The slide fills the lower right quarter of the glass: the rest is no scan.
+    The slide lies at the lower right of a glass ``glass`` times as long, more than 1:
+    the rest is no scan. ``words`` are told of the patient.
     """
     height, width = levels[0].shape[:2]
-    glass_nm = (int(2 * width * mpp * 1e3), int(2 * height * mpp * 1e3))
+    scan_nm = (int(width * mpp * 1e3), int(height * mpp * 1e3))
+    glass_nm = tuple(int(glass * side) for side in scan_nm)
+    offset_nm = tuple(side - own for side, own in zip(glass_nm, scan_nm, strict=True))
     dimensions = "".join(
         f'<dimension sizeX="{level.shape[1]}" sizeY="{level.shape[0]}" r="{i}" '
         f'ifd="{i}"/>'
@@ -23,8 +26,8 @@ def write_scn(path, levels, mpp=0.5):
     )
     macro = np.zeros((64, 64, 3), np.uint8) + np.array([255, 0, 0], np.uint8)
     xml = (
-        f'<?xml version="1.0"?><scn xmlns="{_SCN}"><collection name="Doe, Jane" '
-        f'sizeX="{glass_nm[0]}" sizeY="{glass_nm[1]}"><barcode>A-4711</barcode>'
+        f'<?xml version="1.0"?><scn xmlns="{_SCN}"><collection name="{words}" '
+        f'sizeX="{glass_nm[0]}" sizeY="{glass_nm[1]}"><barcode>{words}</barcode>'
         f'<image name="macro"><pixels sizeX="64" sizeY="64"><dimension sizeX="64" '
         f'sizeY="64" r="0" ifd="{len(levels)}"/></pixels><view sizeX="{glass_nm[0]}" '
         f'sizeY="{glass_nm[1]}" offsetX="0" offsetY="0"/><scanSettings>'
@@ -32,8 +35,8 @@ def write_scn(path, levels, mpp=0.5):
         "</illuminationSettings><objectiveSettings><objective>1</objective>"
         "</objectiveSettings></scanSettings></image>"
         f'<image name="scan"><pixels sizeX="{width}" sizeY="{height}">{dimensions}'
-        f'</pixels><view sizeX="{glass_nm[0] // 2}" sizeY="{glass_nm[1] // 2}" '
-        f'offsetX="{glass_nm[0] // 2}" offsetY="{glass_nm[1] // 2}"/><scanSettings>'
+        f'</pixels><view sizeX="{scan_nm[0]}" sizeY="{scan_nm[1]}" '
+        f'offsetX="{offset_nm[0]}" offsetY="{offset_nm[1]}"/><scanSettings>'
         "<illuminationSettings><illuminationSource>brightfield</illuminationSource>"
         "</illuminationSettings><objectiveSettings><objective>20</objective>"
         "</objectiveSettings></scanSettings></image></collection></scn>"
@@ -54,8 +57,11 @@ def write_scn(path, levels, mpp=0.5):
     return path
 
 
-def write_mrxs(path, image, tile=64, mpp=0.5, missing=()):
-    """Write a 3DHISTECH MRXS of one level, PNG tiles in one data file."""
+def write_mrxs(path, image, tile=64, mpp=0.5, missing=(), words="Doe_Jane"):
+    """Write a 3DHISTECH MRXS of one level, PNG tiles in one data file.
+
+    ``words`` are told of the patient.
+    """
     rows, cols = (-(-side // tile) for side in image.shape[:2])
     folder = path.with_suffix("")
     folder.mkdir()
@@ -84,7 +90,7 @@ def write_mrxs(path, image, tile=64, mpp=0.5, missing=()):
     index += b"".join(struct.pack("<iiii", *entry) for entry in entries)
     (folder / "Index.dat").write_bytes(index)
     (folder / "Slidedat.ini").write_text(
-        f"[GENERAL]\nSLIDE_ID={slide_id}\nSLIDE_NAME=Doe_Jane\n"
+        f"[GENERAL]\nSLIDE_ID={slide_id}\nSLIDE_NAME={words}\n"
         f"IMAGENUMBER_X={cols}\nIMAGENUMBER_Y={rows}\n"
         "OBJECTIVE_MAGNIFICATION=20\nCameraImageDivisionsPerSide=1\n"
         "[HIERARCHICAL]\nHIER_COUNT=1\nNONHIER_COUNT=0\nINDEXFILE=Index.dat\n"
@@ -99,13 +105,16 @@ def write_mrxs(path, image, tile=64, mpp=0.5, missing=()):
     return path
 
 
-def write_bif(path, image, mpp=0.25, tile=64):
-    """Write a Ventana BIF of 2 x 2 tiles without overlap, after its label image."""
+def write_bif(path, image, mpp=0.25, tile=64, words="Doe, Jane"):
+    """Write a Ventana BIF of 2 x 2 tiles without overlap, after its label image.
+
+    ``words`` are told of the patient.
+    """
     rows, cols = 2, 2
     label = np.zeros((64, 64, 3), np.uint8) + np.array([255, 0, 0], np.uint8)
     scan = (
         f'<iScan Magnification="40" ScanRes="{mpp}" UnitNumber="1" Z-layers="1" '
-        'UserName="Doe, Jane" />'
+        f'UserName="{words}" />'
     )
     # tiles are counted from the lower left, every second row from the right
     joints = "".join(
