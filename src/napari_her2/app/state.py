@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 from psygnal import SignalGroupDescriptor
 
+from napari_her2.app.cells_read import CellsRead, CellWork
 from napari_her2.app.pairing import Landmark, PairingWork, Version
 from napari_her2.app.status import Notice, RunStatus
 from napari_her2.core.geometry import BoxPx
@@ -55,6 +56,8 @@ class SessionState:
     the next case opened with its colours in sRGB where a slide has an ICC profile.
     ``quality`` is what was found on the slides, none before they were looked at;
     ``overruled`` names findings, by stain and kind, that a reader overruled.
+    ``cells`` is what was read from the cells of the IHC slide, as its readers
+    corrected it.
     """
 
     events: ClassVar[SignalGroupDescriptor] = SignalGroupDescriptor()
@@ -81,6 +84,8 @@ class SessionState:
     error_limits: ErrorLimits = field(default_factory=ErrorLimits)
     quality: tuple[QualityReport, ...] = ()
     overruled: tuple[tuple[str, str], ...] = ()
+    cells: CellsRead | None = None
+    cell_work: CellWork = field(default_factory=CellWork)
 
     @property
     def reader(self) -> Reader | None:

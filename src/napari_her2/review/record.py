@@ -17,6 +17,7 @@ from napari_her2.core.score import Call
 from napari_her2.review.events import (
     AnyEvent,
     CaseOpened,
+    CellCorrected,
     Confirmed,
     Deferred,
     Exported,
@@ -36,7 +37,12 @@ from napari_her2.review.events import (
 )
 
 _ABOUT_THE_CASE = (
-    CaseOpened | Registered | RegistrationSet | QualityOverruled | Exported
+    CaseOpened
+    | Registered
+    | RegistrationSet
+    | QualityOverruled
+    | CellCorrected
+    | Exported
 )
 """What decides nothing of a region, even where a person did it."""
 
