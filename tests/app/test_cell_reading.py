@@ -60,7 +60,7 @@ def test_the_call_of_the_view_comes_with_the_words_for_it(session, cells):
     reading = cells.call.reading
     assert reading.call is Score.TWO
     assert reading.n_cells == sum(cells.cells["is_tumour"].to_pylist()) > 100
-    assert cells.tumour_sentence == PROPOSAL
+    assert cells.tumour_words == PROPOSAL
     assert cells.n_judged == 0
     assert not session.state.cell_work.doing
     assert session.state.selected.region == cells.region, "it is up for review"
@@ -71,7 +71,7 @@ def test_a_selected_region_is_read_and_nothing_outside_of_it(session, cells):
     session.set_regions((triangle,))
     session.select("r1")
     inner = read(session)
-    assert inner.tumour_sentence == OWN_REGION
+    assert inner.tumour_words == OWN_REGION
     assert 0 < inner.cells.num_rows < cells.cells.num_rows
     pair = session.state.pair
     places = np.stack([inner.cells[name].to_numpy() for name in ("y_px", "x_px")], -1)

@@ -15,8 +15,8 @@ if TYPE_CHECKING:
 
     from napari_her2.cells.call import CellCall
 
-OWN_REGION = "Tumour: your region. Lymphocytes and stroma in it are left out."
-PROPOSAL = "Tumour: proposed by the software. Draw a region to say where it is."
+OWN_REGION = "in your region, without its lymphocytes and stroma"
+PROPOSAL = "tumour proposed by the software: draw a region to say where it is"
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +55,7 @@ class CellsRead:
         return self.found.region
 
     @property
-    def tumour_sentence(self) -> str:
+    def tumour_words(self) -> str:
         """Who said where the tumour is."""
         return PROPOSAL if is_view_region(self.region.region_id) else OWN_REGION
 
