@@ -3,10 +3,10 @@
     python examples/guided_tour.py OUTDIR [--case MANIFEST] [--bundle FOLDER]
 
 Opens the sample case, runs the AI on the view and on a drawn region, looks at the
-overlays, reads first, reveals, overrides with a reason and exports: by clicking
-what a reader clicks. OUTDIR gets a PNG per step, the exported files and
-``summary.json``; the exit code is 1 when a step fails. Journal, cache and napari's
-settings are temporary, nothing of the user's own is touched.
+overlays, reads first, reveals, reads the IHC by its cells, overrides with a reason
+and exports: by clicking what a reader clicks. OUTDIR gets a PNG per step, the
+exported files and ``summary.json``; the exit code is 1 when a step fails. Journal,
+cache and napari's settings are temporary, nothing of the user's own is touched.
 """
 
 from __future__ import annotations
@@ -133,7 +133,6 @@ def read_a_case(tour: Tour, case: Path) -> dict[str, object]:
     from napari_her2.app.run_plan import RunTarget
     from napari_her2.core.score import Score
     from napari_her2.review.events import ReasonCode
-    from napari_her2.viewer.roles import Role, find
 
     state, review, runs = tour.state, tour.review, {}
     camera, buttons = tour.viewer.scene.camera, tour.assist.runs
@@ -147,7 +146,7 @@ def read_a_case(tour: Tour, case: Path) -> dict[str, object]:
         "registered", "Registered: the IHC lies on the H&E, the error told."
     ):
         runs["registration"] = tour.register()
-        ihc = find(tour.viewer.layers, Role.IHC)
+        ihc = find_ihc(tour)
         ihc.visible, ihc.opacity = True, 0.5
     ihc.visible, ihc.opacity = False, 1.0
     camera.center = (0, *densest_spot_um(state.pair.reference))
@@ -185,6 +184,7 @@ def read_a_case(tour: Tour, case: Path) -> dict[str, object]:
         tour.desk.stage.look_at(state.regions[0])
         tour.show(1)
         expect(tour.assist.overlays.rows[1].check.isChecked(), "no score map")
+    runs["cells"] = look_at_cells(tour)
     suggested = state.selected.suggestion.call
     mine = Score.TWO if suggested is not Score.TWO else Score.ONE
     with tour.step("override", "The reader decides otherwise and says why."):
@@ -198,6 +198,32 @@ def read_a_case(tour: Tour, case: Path) -> dict[str, object]:
         answer_folder_dialog(tour.out, lambda: click(review.export))
         expect(list(tour.out.glob("*.csv")), "nothing was exported")
     return {"runs": runs, "suggested": str(suggested)}
+
+
+def look_at_cells(tour: Tour) -> dict[str, object]:
+    """Read the IHC of the selected region by its cells, and look at one of them."""
+    panel, state = tour.assist.cells, tour.state
+    tour.show()
+    with tour.step("cells", "The real IHC, cell by cell: call, sentence, shares."):
+        wait_until(lambda: panel.read.isEnabled(), RUN_S)
+        click(panel.read)
+        wait_until(lambda: not tour.desk.cell_reader.is_busy, RUN_S)
+        expect(state.cells is not None, f"no cells were read: {state.notice}")
+    call = state.cells.call.reading
+    with tour.step("cell", "One of the cells behind the call, and the reader agrees."):
+        expect(panel.gallery.cells, "the gallery is empty")
+        click(panel.gallery.cells[0])
+        click(panel.gallery.agree)
+        expect(state.cells.n_judged == 1, "the reader's word is missing")
+    find_ihc(tour).visible = False
+    return {"call": str(call.call), "rule": call.rule, "cells": call.n_cells}
+
+
+def find_ihc(tour: Tour) -> Any:
+    """Return the layer of the real IHC."""
+    from napari_her2.viewer.roles import Role, find
+
+    return find(tour.viewer.layers, Role.IHC)
 
 
 def summary_of(tour: Tour, done: dict[str, object]) -> dict[str, object]:

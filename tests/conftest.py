@@ -137,3 +137,34 @@ def run():
         desk.stage.refresh_overlays()
 
     return run_to_end
+
+
+@pytest.fixture
+def read_desk(open_desk):
+    """A desk whose IHC cells are read, made up: 160 of known pattern on a grid."""
+    import numpy as np
+
+    from napari_her2.app.cells_read import CellsFound
+    from napari_her2.cells.table import CELL_COLUMNS, cell_table
+    from napari_her2.core.geometry import BoxPx
+    from napari_her2.core.region import Region
+
+    n = 160
+    pattern = np.repeat([0, 1, 2, 3, 4], [64, 24, 24, 24, 24])
+    columns = {name: np.zeros(n) for name in CELL_COLUMNS}
+    columns["y_px"], columns["x_px"] = (
+        100 + 20.0 * (np.arange(n) // 16),
+        (100 + 20.0 * (np.arange(n) % 16)),
+    )
+    columns["is_tumour"] = np.ones(n, bool)
+    columns["pattern"] = columns["intensity"] = pattern
+    columns["completeness"] = np.linspace(0, 1, n)
+    columns["outline_um"] = np.full((n, 36), 4.0)
+    session = open_desk.session
+    session.state.first_read_required = False
+    region = Region.from_box("view-0-0-400-400", "View", BoxPx(0, 0, 400, 400))
+    session.reading.take_up(region)
+    mpp = session.state.pair.ihc.mpp
+    session.cells.absorb(CellsFound(region, cell_table(**columns), mpp))
+    open_desk.cell_layers.draw()
+    return open_desk

@@ -26,6 +26,7 @@ def test_the_tour_reads_decides_and_exports(virtual_case, tiny_bundle_path, tmp_
     summary = json.loads((out / "summary.json").read_text())
     assert summary["decision"]["kind"] == "override"
     assert summary["runs"]["view"]["tiles"] > 0
+    assert summary["runs"]["cells"]["cells"] > 0
     for step in summary["steps"]:
         assert (out / step["picture"]).stat().st_size > 20_000
     assert "scores.csv" in summary["files"]

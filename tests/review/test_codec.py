@@ -12,6 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from napari_her2.core.cell_verdict import CellVerdict
 from napari_her2.core.geometry import Affine, BoxPx
 from napari_her2.core.records import (
     CONTROL_SCORES,
@@ -111,6 +112,9 @@ contents = {
     "stain": st.sampled_from(["he", "ihc"]),
     "finding": words,
     "controls": st.lists(controls, max_size=3).map(tuple),
+    "y_px": numbers,
+    "x_px": numbers,
+    "verdict": st.sampled_from(CellVerdict),
     "files": st.lists(words).map(tuple),
     "journal_head": words,
 }

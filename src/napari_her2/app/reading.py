@@ -22,8 +22,11 @@ from napari_her2.review.events import (
     AnyEvent,
     CaseOpened,
     Exported,
+    FirstRead,
+    OwnRead,
     ReasonCode,
     RegionKey,
+    Revealed,
 )
 from napari_her2.review.journal import Journal
 from napari_her2.review.record import ReviewRecord, fold, record_of
@@ -106,6 +109,28 @@ class Reading:
         if self._find(region_id) is None and self._record(region_id).region:
             self._show(self._record(region_id))
         self.state.selected_id = region_id
+
+    def take_up(self, region: Region) -> None:
+        """Put a region under review, also a view that nobody drew."""
+        record = self._record(region.region_id)
+        if record.region is None:
+            record = self._commit(record, acts.draw(record, region))
+        self._show(record)
+
+    def may_be_shown_a_call(self, region_id: str) -> bool:
+        """Whether a call made by software anchors no first read any more.
+
+        So it is once the reader at the screen gave a call of their own or saw a
+        suggestion, and where the site asks for no first read.
+        """
+        reader = self.state.reader
+        if not self.state.first_read_required:
+            return True
+        acts_done = self._record(region_id).acts
+        return any(
+            act.reader == reader and isinstance(act, FirstRead | Revealed | OwnRead)
+            for act in acts_done
+        )
 
     def suggest(self, region: Region, suggestion: Suggestion) -> None:
         """Take in what the software proposes for a region.

@@ -13,6 +13,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from napari_her2.app.cell_reading import CellReading
 from napari_her2.app.first_look import SlidesRefused
 from napari_her2.app.model_on_case import ModelOnCase
 from napari_her2.app.pairing import Pairing
@@ -68,6 +69,8 @@ class Session:
         How its slides lie on each other.
     quality : QualityCheck
         What was found on its slides, and what a reader overruled.
+    cells : CellReading
+        HER2 read from the cells of its IHC slide.
     """
 
     def __init__(self, journal: Journal, *, cache_dir: Path | None = None) -> None:
@@ -76,6 +79,7 @@ class Session:
         self.pairing = Pairing(self.state, journal)
         self._model = ModelOnCase(self.state, cache_dir)
         self.quality = QualityCheck(self.state, journal)
+        self.cells = CellReading(self.state, self.reading, journal)
         self._run_regions: dict[str, Region] = {}
         self._run_target = RunTarget.VIEW
         self._run_began_s = 0.0

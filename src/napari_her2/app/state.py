@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 from psygnal import SignalGroupDescriptor
 
+from napari_her2.app.cells_read import CellsRead, CellWork
 from napari_her2.app.pairing import Landmark, PairingWork, Version
 from napari_her2.app.status import Notice, RunStatus
 from napari_her2.core.geometry import BoxPx
@@ -56,6 +57,8 @@ class SessionState:
     ``quality`` is what was found on the slides, none before they were looked at;
     ``overruled`` names findings, by stain and kind, that a reader overruled;
     ``controls`` are marks round control tissue on the IHC.
+    ``cells`` is what was read from the cells of the IHC slide, as its readers
+    corrected it.
     """
 
     events: ClassVar[SignalGroupDescriptor] = SignalGroupDescriptor()
@@ -83,6 +86,8 @@ class SessionState:
     quality: tuple[QualityReport, ...] = ()
     overruled: tuple[tuple[str, str], ...] = ()
     controls: tuple[ControlMark, ...] = ()
+    cells: CellsRead | None = None
+    cell_work: CellWork = field(default_factory=CellWork)
 
     @property
     def reader(self) -> Reader | None:

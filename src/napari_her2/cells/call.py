@@ -43,6 +43,7 @@ def call_cells(
     *,
     limits: GuidelineLimits | None = None,
     errors: CellErrors = ERRORS,
+    confirmed: PatternCounts | None = None,
 ) -> CellCall:
     """Score the tumour cells of a table, as :mod:`napari_her2.cells.table` has them.
 
@@ -50,7 +51,7 @@ def call_cells(
     ----------
     mpp
         Of the level-0 pixels that the places are given in.
-    limits, errors
+    limits, errors, confirmed
         See :func:`~napari_her2.core.guideline.read_counts`.
     """
     tumour = cells.filter(cells["is_tumour"])
@@ -63,6 +64,7 @@ def call_cells(
         PatternCounts.from_cells(pattern),
         limits=limits or GuidelineLimits(),
         floors=errors,
+        confirmed=confirmed,
         intensities=IntensityCounts.from_cells(intensity),
         hidden_share=hidden,
     )

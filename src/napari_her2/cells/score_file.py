@@ -12,13 +12,12 @@ import pyarrow as pa
 from napari_her2.cells.call import CellCall, call_cells
 from napari_her2.cells.reading import look_at, propose_tumour, read_cells
 from napari_her2.cells.table import no_cells
+from napari_her2.cells.why_not import why_not_scored
 from napari_her2.core.errors import Her2Error
 from napari_her2.core.geometry import BoxPx
 from napari_her2.core.guideline import GuidelineLimits
 from napari_her2.core.score import Call, NotAssessable, Stain
-from napari_her2.slides.quality.assess import assess_quality
 from napari_her2.slides.slide import Slide, open_slide
-from napari_her2.slides.stain_check import check_stain
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +64,7 @@ def score_file(asked: ScoreAsked) -> ScoreFound:
             if scaled.mpp is None:
                 reason = "scale unknown: give the µm per pixel (--mpp)"
                 return found(NotAssessable(reason), reason)
-            if stop := _why_not(scaled, asked):
+            if not asked.force and (stop := why_not_scored(scaled)):
                 return found(NotAssessable(stop), stop)
             cells = call_cells(
                 cells_of(scaled, asked.region_px),
@@ -97,15 +96,3 @@ def cells_of(
         parts.append(step.cells)
         tell(step.done)
     return propose_tumour(pa.concat_tables(parts).combine_chunks(), slide.mpp or 0.0)
-
-
-def _why_not(slide: Slide, asked: ScoreAsked) -> str:
-    """Return why an image must not be scored, or nothing."""
-    if asked.force:
-        return ""
-    try:
-        check_stain(slide, Stain.IHC)
-    except Her2Error as error:
-        return f"stain not as declared: {error.problem.rstrip('.')}"
-    report = assess_quality(slide, Stain.IHC)
-    return "; ".join(finding.sentence.rstrip(".") for finding in report.blocking)

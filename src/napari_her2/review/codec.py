@@ -13,6 +13,7 @@ from dataclasses import asdict, fields
 from datetime import datetime
 from typing import Any, NamedTuple
 
+from napari_her2.core.cell_verdict import CellVerdict
 from napari_her2.core.geometry import BoxPx
 from napari_her2.core.records import (
     Arm,
@@ -29,6 +30,7 @@ from napari_her2.core.score import Score, call_from_text, call_to_text
 from napari_her2.review.events import (
     AnyEvent,
     CaseOpened,
+    CellCorrected,
     Confirmed,
     ControlsMarked,
     Deferred,
@@ -64,6 +66,7 @@ KINDS: dict[str, type[AnyEvent]] = {
     "registration set": RegistrationSet,
     "quality overruled": QualityOverruled,
     "controls marked": ControlsMarked,
+    "cell corrected": CellCorrected,
     "exported": Exported,
 }
 _NAMES = {kind: name for name, kind in KINDS.items()}
@@ -274,6 +277,9 @@ _FIELDS: dict[str, _Field] = {
     "stain": _Field(_same, _text),
     "finding": _Field(_same, _text),
     "controls": _Field(_controls_to_json, _controls_from_json),
+    "y_px": _Field(float, float),
+    "x_px": _Field(float, float),
+    "verdict": _Field(str, CellVerdict),
     "files": _Field(list, _texts),
     "journal_head": _Field(_same, _text),
 }

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
 
+from napari_her2.core.cell_verdict import CellVerdict
 from napari_her2.core.records import ControlMark, Reader, Suggestion
 from napari_her2.core.region import Region
 from napari_her2.core.registration import Registration
@@ -215,6 +216,20 @@ class ControlsMarked(PersonsAct):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class CellCorrected(PersonsAct):
+    """A reader said what a cell of the IHC slide is, or took that back.
+
+    The key is that of the case; ``y_px`` and ``x_px`` are the middle of the nucleus
+    in level-0 pixels of the IHC slide. The verdict may be what the software read:
+    the cell is confirmed then.
+    """
+
+    y_px: float
+    x_px: float
+    verdict: CellVerdict
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Exported(Event):
     """Files were written from the journal as it stood at ``journal_head``."""
 
@@ -238,6 +253,7 @@ AnyEvent = (
     | RegistrationSet
     | QualityOverruled
     | ControlsMarked
+    | CellCorrected
     | Exported
 )
 """Every kind of event, for exhaustive matching."""

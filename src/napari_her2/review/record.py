@@ -17,6 +17,7 @@ from napari_her2.core.score import Call
 from napari_her2.review.events import (
     AnyEvent,
     CaseOpened,
+    CellCorrected,
     Confirmed,
     ControlsMarked,
     Deferred,
@@ -42,6 +43,7 @@ _ABOUT_THE_CASE = (
     | RegistrationSet
     | QualityOverruled
     | ControlsMarked
+    | CellCorrected
     | Exported
 )
 """What decides nothing of a region, even where a person did it."""

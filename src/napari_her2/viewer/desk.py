@@ -12,6 +12,8 @@ from napari_her2.app.session import Session
 from napari_her2.models.bundle import shipped_bundle
 from napari_her2.review.journal import Journal
 from napari_her2.slides.case import MANIFEST_SUFFIX
+from napari_her2.viewer.cell_layers import CellLayers
+from napari_her2.viewer.cell_reader import CellReader
 from napari_her2.viewer.control_tool import ControlTool
 from napari_her2.viewer.landmark_tool import LandmarkTool
 from napari_her2.viewer.notices import noticed
@@ -52,6 +54,8 @@ class Desk:
         self.controls = ControlTool(viewer, session)
         self.quality = QualityLook(session)
         self.quality_layers = QualityLayers(viewer, session)
+        self.cell_reader = CellReader(session)
+        self.cell_layers = CellLayers(viewer, session)
         # when the viewer goes; at the end of the program the system closes files
         finalize(viewer, session.close_case).atexit = False
 
@@ -83,6 +87,7 @@ class Desk:
         """Close the slides; a run on them stops first."""
         self.runner.abandon()
         self.registrar.cancel()
+        self.cell_reader.abandon()
         self.session.close_case()
 
     def load_demo_bundle(self) -> None:
@@ -97,6 +102,11 @@ class Desk:
         self.runner.start(target)
         if self.session.state.run.is_running:
             self.stage.show_synthetic()
+
+    def read_cells(self) -> None:
+        """Read the cells of the region that is selected, else of what is in view."""
+        self.stage.follow_view()
+        self.cell_reader.start()
 
     def run_anyway(self) -> None:
         """Force the last run on what the model does not know; all of it is marked."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from napari_her2.core.membrane import MembranePattern
 from napari_her2.core.registration import Light
 from napari_her2.core.score import Score
 
@@ -41,6 +42,17 @@ SCORE_COLORS: dict[Score, str] = {
     Score.TWO: "#fc8d59",
     Score.THREE: "#d73027",
 }
+
+PATTERN_COLORS: dict[MembranePattern, str] = {
+    MembranePattern.NONE: "#5b8ff9",
+    MembranePattern.FAINT_INCOMPLETE: "#7fe0ff",
+    MembranePattern.INCOMPLETE_MODERATE_INTENSE: "#ffe14d",
+    MembranePattern.COMPLETE_WEAK_MODERATE: "#ff8c1a",
+    MembranePattern.COMPLETE_INTENSE: "#d1001f",
+}
+"""Of cells, from blue over yellow to red; bright enough to stand on brown."""
+
+SELECTED_CELL = "#101418"
 
 ATTENTION_STOPS = ("#1b0c41", "#781c6d", "#cf4446", "#fb9b06", "#fcffa4")
 """Dark (no activation) to pale yellow (strong), after matplotlib's inferno."""

@@ -23,6 +23,8 @@ class Role(StrEnum):
     ATTENTION = "attention"
     BRANCH_SHARE = "branch_share"
     QUALITY = "quality"
+    CELLS = "cells"
+    CELL_OUTLINES = "cell_outlines"
     SYNTHETIC_FRAME = "synthetic_frame"
     REGIONS = "regions"
     CONTROLS = "controls"

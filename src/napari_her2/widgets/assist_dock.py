@@ -8,6 +8,7 @@ from qtpy.QtWidgets import QFileDialog, QHBoxLayout
 
 from napari_her2.viewer.desk import Desk
 from napari_her2.viewer.notices import noticed
+from napari_her2.widgets.cell_panel import CellPanel
 from napari_her2.widgets.forced_banner import ForcedBanner
 from napari_her2.widgets.notice_line import NoticeLine
 from napari_her2.widgets.overlay_controls import OverlayControls
@@ -28,6 +29,7 @@ class AssistDock(Panel):
         self.choose = button("Change model…", tip="Choose the folder of a bundle")
         self.choose.clicked.connect(self._on_choose)
         self.notice = NoticeLine(desk)
+        self.cells = CellPanel(desk)
         self.runs = RunControls(desk)
         self.forced = ForcedBanner(desk)
         self.result = ResultCard(desk)
@@ -37,6 +39,7 @@ class AssistDock(Panel):
         head.addWidget(self.intended_use, 1)
         head.addWidget(self.choose)
         self.column.addWidget(self.notice)
+        self.column.addWidget(self.cells)
         self.column.addLayout(head)
         self.column.addWidget(self.trained_on)
         self.column.addWidget(self.runs)

@@ -1,0 +1,317 @@
+"""HER2 read from the cells of the open IHC slide, and corrected by its reader.
+
+Reading is handed out as a generator for any thread; what it yields comes back
+through :meth:`CellReading.absorb`. A reader's word on a cell is in the journal
+before the window shows it, and the call follows at once. The call suggests: it
+decides nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from napari_her2.app.cells_read import CellsFound, CellsRead, CellWork
+from napari_her2.app.pairing import why_not_both
+from napari_her2.app.quality_gate import blocked_by
+from napari_her2.app.run_plan import view_region_id
+from napari_her2.app.status import Notice
+from napari_her2.core.cell_verdict import CellVerdict
+from napari_her2.core.errors import NotReadyError, ReviewError
+from napari_her2.core.geometry import BoxPx
+from napari_her2.core.membrane import MembranePattern
+from napari_her2.core.region import Region
+from napari_her2.core.score import Stain
+from napari_her2.review.events import CellCorrected, RegionKey
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from napari_her2.app.reading import Reading
+    from napari_her2.app.state import SessionState
+    from napari_her2.review.journal import Journal
+    from napari_her2.slides.pair import SlidePair
+    from napari_her2.slides.quality.finding import QualityReport
+
+_EDGE_POINTS = 16
+"""Points on each side of a region that is carried to the other slide."""
+
+
+@dataclass(frozen=True, slots=True)
+class CellsRefused:
+    """The slide must not be scored, and why."""
+
+    reason: str
+
+
+CellStep = CellWork | CellsFound | CellsRefused
+
+
+class CellReading:
+    """Commands on the cells of a session's IHC slide.
+
+    Parameters
+    ----------
+    state
+        Of the session; ``cells`` and ``cell_work`` are kept up to date.
+    reading
+        Of the session; it puts the region under review.
+    journal
+        Where a reader's word on a cell is committed first.
+    """
+
+    def __init__(self, state: SessionState, reading: Reading, journal: Journal) -> None:
+        self._state = state
+        self._reading = reading
+        self._journal = journal
+        self._corrections: tuple[CellCorrected, ...] = ()
+        state.events.pair.connect(self._on_pair)
+
+    @property
+    def target(self) -> Region | None:
+        """What would be read: the drawn region that is selected, else the view."""
+        state = self._state
+        for region in state.regions:
+            if region.region_id == state.selected_id:
+                return region
+        if state.pair is None or state.view_px is None:
+            return None
+        seen = state.view_px.intersect(BoxPx.of_shape(state.pair.reference.shape))
+        if seen.is_empty:
+            return None
+        return Region.from_box(view_region_id(seen), "View", seen)
+
+    def why_not(self) -> str | None:
+        """Return why no cells can be read now, None if they can."""
+        state, pair = self._state, self._state.pair
+        if pair is None:
+            return "Open a case first."
+        if pair.ihc is None:
+            return "This case has no IHC slide. Cells are read on a real one alone."
+        if pair.ihc.mpp is None or pair.reference.mpp is None:
+            return "Scale unknown. Enter the µm per pixel in the Case dock."
+        apart = why_not_both(pair.registration, state.error_limits)
+        if pair.he is not None and apart:
+            return apart
+        reports = [one for one in state.quality if one.stain is Stain.IHC]
+        if blocked := blocked_by(reports, state.overruled):
+            return "\n".join(blocked)
+        if state.cell_work.doing:
+            return "Cells are being read."
+        target = self.target
+        if target is None or _box_px(_on_ihc(pair, target), pair).is_empty:
+            return "The IHC slide is not in view. Move the view back to it."
+        return None
+
+    def begin(self) -> Iterator[CellStep]:
+        """Return the reading of the target, for any thread.
+
+        The target is put under review, for a reader to give their own call on.
+
+        Raises
+        ------
+        NotReadyError
+            If no cells can be read now, with the reason.
+        """
+        pair, target, problem = self._state.pair, self.target, self.why_not()
+        if problem or pair is None or target is None:
+            raise NotReadyError(problem or "Open a case first.", "Then try again.")
+        self._state.notice = None
+        self._reading.take_up(target)
+        self._state.cells = None
+        self._state.cell_work = CellWork("Looking at the stain", 0.0)
+        reports = [one for one in self._state.quality if one.stain is Stain.IHC]
+        overruled = {
+            kind for stain, kind in self._state.overruled if stain == Stain.IHC.value
+        }
+        return _read(pair, target, reports[0] if reports else None, overruled)
+
+    def absorb(self, step: CellStep) -> None:
+        """Take in what a reading yielded."""
+        match step:
+            case CellWork():
+                self._state.cell_work = step
+            case CellsRefused():
+                self._state.notice = Notice(f"No cells are read: {step.reason}.")
+            case CellsFound():
+                self._hold(step)
+
+    def end(self, problem: str = "") -> None:
+        """Note that the work ended, and why if it failed."""
+        self._state.cell_work = CellWork()
+        if problem:
+            self._state.notice = Notice(problem, is_error=True)
+
+    def why_hidden(self) -> str | None:
+        """Return why the call may not be shown to this reader yet, None if it may."""
+        read = self._state.cells
+        if read is None or self._reading.may_be_shown_a_call(read.region.region_id):
+            return None
+        if self._state.reader is None:
+            return "Cells are read. Enter your name in the Review dock to go on."
+        return "Cells are read. Give your first read to see the call."
+
+    def judge(self, row: int, verdict: CellVerdict) -> None:
+        """Say what the cell in a row of the table is; the call follows at once.
+
+        Raises
+        ------
+        NotReadyError
+            If no cells were read.
+        ReviewError
+            If no reader is named, or the call may not be shown to them yet.
+        """
+        read = self._state.cells
+        if read is None:
+            raise NotReadyError("No cells were read.", "Read them first.")
+        if hidden := self.why_hidden():
+            raise ReviewError(hidden, "Then go on.")
+        cells = read.cells
+        self._judge(
+            float(cells["y_px"][row].as_py()),
+            float(cells["x_px"][row].as_py()),
+            verdict,
+        )
+
+    def confirm(self, row: int) -> None:
+        """Agree with what was read of a cell; see :meth:`judge`."""
+        read = self._state.cells
+        if read is not None:
+            pattern = MembranePattern(read.cells["pattern"][row].as_py())
+            self.judge(row, CellVerdict.of(pattern))
+
+    @property
+    def can_take_back(self) -> bool:
+        """Whether the reader at the screen has a word of their own to take back."""
+        return self._last_word() is not None
+
+    def take_back(self) -> None:
+        """Take back the last word of the reader at the screen, as a new act."""
+        if (last := self._last_word()) is not None:
+            self._judge(last.y_px, last.x_px, CellVerdict.WITHDRAWN)
+
+    def _last_word(self) -> CellCorrected | None:
+        """Return this reader's newest word that still holds."""
+        withdrawn = set()
+        for event in reversed(self._corrections):
+            if event.reader != self._state.reader:
+                continue
+            place = event.y_px, event.x_px
+            if event.verdict is CellVerdict.WITHDRAWN:
+                withdrawn.add(place)
+            elif place not in withdrawn:
+                return event
+        return None
+
+    def _judge(self, y_px: float, x_px: float, verdict: CellVerdict) -> None:
+        reader, key = self._state.reader, self._case_key()
+        if reader is None:
+            raise ReviewError(
+                "No reader is named.", "Enter your name in the Review dock first."
+            )
+        if key is None:
+            raise NotReadyError("No case is open.", "Open one first.")
+        event = CellCorrected(
+            key=key,
+            utc=datetime.now(UTC),
+            reader=reader,
+            y_px=y_px,
+            x_px=x_px,
+            verdict=verdict,
+        )
+        self._journal.append(event)
+        self._corrections = (*self._corrections, event)
+        if self._state.cells is not None:
+            self._hold(self._state.cells.found)
+
+    def _hold(self, found: CellsFound) -> None:
+        """Call the cells as they were read and as readers corrected them."""
+        # imported late: a window opens before anybody reads cells
+        from napari_her2.cells.call import call_cells
+        from napari_her2.cells.correction import CellCorrection, correct_cells
+
+        corrected = correct_cells(
+            found.cells,
+            [CellCorrection(e.y_px, e.x_px, e.verdict) for e in self._corrections],
+            found.mpp,
+        )
+        call = call_cells(corrected.cells, found.mpp, confirmed=corrected.confirmed)
+        self._state.cells = CellsRead(found, corrected.cells, corrected.judged, call)
+
+    def _case_key(self) -> RegionKey | None:
+        pair, case = self._state.pair, self._state.case
+        if pair is None or case is None:
+            return None
+        return RegionKey(case.case_id, pair.fingerprints)
+
+    def _on_pair(self, now: SlidePair | None, before: SlidePair | None) -> None:
+        # where the slides lie on each other says nothing of their cells
+        if now is not None and now.same_slides(before):
+            return
+        key = self._case_key()
+        self._state.cells = None
+        self._state.cell_work = CellWork()
+        events = () if key is None else self._journal.events(key.case_id)
+        self._corrections = tuple(
+            event
+            for event in events
+            if isinstance(event, CellCorrected) and event.key == key
+        )
+
+
+def _read(
+    pair: SlidePair,
+    region: Region,
+    report: QualityReport | None,
+    overruled: set[str],
+) -> Iterator[CellStep]:
+    import pyarrow as pa
+    from skimage.measure import points_in_poly
+
+    from napari_her2.cells.reading import look_at, propose_tumour, read_cells
+    from napari_her2.cells.table import no_cells
+    from napari_her2.cells.why_not import why_not_scored
+
+    slide = pair.ihc
+    if slide is None or slide.mpp is None:
+        raise NotReadyError("There is no IHC slide of known scale.", "Open one.")
+    yield CellWork("Looking at the stain", 0.0)
+    if reason := why_not_scored(slide, report, overruled):
+        yield CellsRefused(reason)
+        return
+    outline = _on_ihc(pair, region)
+    box = _box_px(outline, pair)
+    look = look_at(slide, Stain.IHC, box)
+    parts = [no_cells()]
+    for step in read_cells(slide, look, region_px=box):
+        parts.append(step.cells)
+        yield CellWork("Reading cells", step.done)
+    cells = propose_tumour(pa.concat_tables(parts).combine_chunks(), slide.mpp)
+    places = np.stack([cells["y_px"].to_numpy(), cells["x_px"].to_numpy()], -1)
+    inside = points_in_poly(places, outline)
+    yield CellsFound(region, cells.filter(pa.array(inside)), slide.mpp)
+
+
+def _on_ihc(pair: SlidePair, region: Region) -> NDArray[np.float64]:
+    """Return the outline (n, 2) of a region in level-0 pixels of the IHC slide."""
+    corners = np.array(region.vertices_yx)
+    if pair.he is None or pair.ihc is None:
+        return corners
+    share = np.linspace(0, 1, _EDGE_POINTS, endpoint=False)[:, None]
+    ends = np.roll(corners, -1, axis=0)
+    sides = [a + share * (b - a) for a, b in zip(corners, ends, strict=True)]
+    on_he_um = np.concatenate(sides) * (pair.he.mpp or 1.0)
+    outline: NDArray[np.float64] = pair.he_to_ihc.apply(on_he_um)
+    return outline / (pair.ihc.mpp or 1.0)
+
+
+def _box_px(outline: NDArray[np.float64], pair: SlidePair) -> BoxPx:
+    """Return the part of the IHC slide that an outline covers, possibly empty."""
+    (y0, x0), (y1, x1) = np.floor(outline.min(0)), np.ceil(outline.max(0))
+    box = BoxPx(int(y0), int(x0), int(y1), int(x1))
+    shape = pair.reference.shape if pair.ihc is None else pair.ihc.shape
+    return box.intersect(BoxPx.of_shape(shape))

@@ -1,0 +1,164 @@
+"""The score read from the cells of the real IHC slide, and what it rests on."""
+
+from __future__ import annotations
+
+from qtpy.QtCore import Qt
+from qtpy.QtWidgets import QHBoxLayout, QProgressBar, QVBoxLayout, QWidget
+
+from napari_her2.app.cells_read import CellsRead
+from napari_her2.core.membrane import MembranePattern
+from napari_her2.core.score import NotAssessable
+from napari_her2.viewer.desk import Desk
+from napari_her2.widgets.cell_gallery import CellGallery
+from napari_her2.widgets.panel import Listener
+from napari_her2.widgets.pattern_bars import PatternBars
+from napari_her2.widgets.pattern_words import (
+    SILENT,
+    advice_lines,
+    count_line,
+    meaning_line,
+)
+from napari_her2.widgets.style import button, enable, label
+
+NOTHING = "Score the real IHC by its cells: no model is needed."
+
+
+class CellPanel(Listener):
+    """Reads cells; shows call, sentence, shares, advice and the cells behind it.
+
+    Not there for a case without an IHC slide.
+    """
+
+    def __init__(self, desk: Desk) -> None:
+        super().__init__(desk)
+        self.read = button("Read IHC cells", is_primary=True)
+        self.read.clicked.connect(desk.read_cells)
+        self.message = label(NOTHING, "muted", wrap=True)
+        self.bar = QProgressBar()
+        self.bar.setTextVisible(False)
+        self.bar.setRange(0, 100)
+        self.status = label(look="muted")
+        self.cancel = button("Cancel", tip="Stop; no call is made then")
+        self.cancel.clicked.connect(self._on_cancel)
+        self.call = label(look="call")
+        self.meaning = label(wrap=True)
+        self.convention = label(SILENT, "caution", wrap=True)
+        self.bars = PatternBars()
+        self.bars.toggled.connect(self._on_toggled)
+        self.count = label(look="muted", wrap=True)
+        self.advice = label(wrap=True)
+        self.network = label(look="muted", wrap=True)
+        self.gallery = CellGallery(desk)
+        self._open = QWidget()
+        self._lay_out()
+        events = self.session.state.events
+        self.follow(
+            self._draw,
+            events.cells,
+            events.cell_work,
+            events.reviewed,
+            events.reader_name,
+            events.first_read_required,
+            desk.cell_layers.changed,
+        )
+        self.follow(
+            self._draw_button,
+            events.pair,
+            events.view_px,
+            events.selected_id,
+            events.regions,
+            events.quality,
+            events.overruled,
+            events.cell_work,
+        )
+
+    def _lay_out(self) -> None:
+        title, progress, head = QHBoxLayout(), QHBoxLayout(), QHBoxLayout()
+        title.addWidget(label("Real IHC, cell by cell", "heading"), 1)
+        title.addWidget(self.read)
+        progress.addWidget(self.status, 1)
+        progress.addWidget(self.cancel)
+        head.addWidget(self.call, 0, Qt.AlignmentFlag.AlignTop)
+        words = QVBoxLayout()
+        words.setSpacing(0)
+        words.addWidget(self.meaning)
+        words.addWidget(self.convention)
+        head.addLayout(words, 1)
+        inner = QVBoxLayout(self._open)
+        inner.setContentsMargins(0, 0, 0, 0)
+        inner.setSpacing(4)
+        inner.addLayout(head)
+        for widget in (
+            self.bars,
+            self.count,
+            self.gallery,
+            self.advice,
+            self.network,
+        ):
+            inner.addWidget(widget)
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(0, 0, 0, 4)
+        layout.setSpacing(4)
+        layout.addLayout(title)
+        layout.addWidget(self.bar)
+        layout.addLayout(progress)
+        layout.addWidget(self.message)
+        layout.addWidget(self._open)
+
+    def _draw_button(self) -> None:
+        pair = self.session.state.pair
+        self.setVisible(pair is not None and pair.ihc is not None)
+        target = self.session.cells.target
+        where = "what is in view" if target is None else _where(target.name)
+        tip = f"Find and score the tumour cells of {where}"
+        enable(self.read, self.session.cells.why_not(), tip)
+
+    def _draw(self) -> None:
+        work, read = self.session.state.cell_work, self.desk.cell_layers.read
+        is_working = bool(work.doing)
+        for widget in (self.bar, self.status, self.cancel):
+            widget.setVisible(is_working)
+        self.bar.setValue(round(100 * work.share))
+        self.status.setText(f"{work.doing}…")
+        if not is_working:
+            self.cancel.setEnabled(True)
+            self.cancel.setText("Cancel")
+        self.message.setVisible(read is None and not is_working)
+        self.message.setText(self.session.cells.why_hidden() or NOTHING)
+        self._open.setVisible(read is not None)
+        if read is not None:
+            self._show(read)
+
+    def _show(self, read: CellsRead) -> None:
+        reading = read.call.reading
+        is_scored = not isinstance(reading.call, NotAssessable)
+        self.call.setText(str(reading.call) if is_scored else "–")
+        self.meaning.setText(meaning_line(read))
+        self.convention.setVisible(is_scored and reading.is_convention)
+        self.bars.show_shares(reading.shares, self.desk.cell_layers.patterns)
+        self.count.setText(count_line(read))
+        self.advice.setText(advice_lines(read))
+        self.advice.setVisible(bool(self.advice.text()))
+        said = self._network(read)
+        self.network.setText(said)
+        self.network.setVisible(bool(said))
+
+    def _network(self, read: CellsRead) -> str:
+        """Say what the network suggests for the same region, where that is shown."""
+        for row in self.session.state.reviewed:
+            if row.region.region_id == read.region.region_id and row.suggestion:
+                return f"The network says {row.suggestion.call}; the real IHC leads."
+        return ""
+
+    def _on_toggled(self, pattern: MembranePattern) -> None:
+        layers = self.desk.cell_layers
+        layers.filter(layers.patterns ^ {pattern})
+
+    def _on_cancel(self) -> None:
+        self.cancel.setEnabled(False)
+        self.cancel.setText("Cancelling…")
+        self.desk.cell_reader.cancel()
+
+
+def _where(name: str) -> str:
+    return "what is in view" if name == "View" else name

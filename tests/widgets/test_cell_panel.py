@@ -1,0 +1,110 @@
+"""The panel says the call, what it rests on, and takes a reader's word."""
+
+import pytest
+from qtpy.QtCore import QPoint, Qt
+from qtpy.QtTest import QTest
+
+from napari_her2.core.membrane import MembranePattern
+from napari_her2.core.score import Score
+from napari_her2.review.events import CellCorrected
+from napari_her2.widgets.cell_gallery import NOBODY
+from napari_her2.widgets.cell_panel import NOTHING, CellPanel
+from napari_her2.widgets.pattern_bars import ROW_PX
+
+
+@pytest.fixture
+def panel(read_desk, qtbot):
+    made = CellPanel(read_desk)
+    qtbot.addWidget(made)
+    made.resize(320, 600)
+    made.show()
+    return made
+
+
+def action(panel, pattern):
+    return panel.gallery.correct.menu().actions()[4 - pattern]
+
+
+def test_it_shows_the_call_its_sentence_and_the_cells_behind_it(panel):
+    assert panel.call.text() == "3+"
+    assert "Complete intense membrane in > 10 %" in panel.meaning.text()
+    assert "160 tumour cells" in panel.count.text()
+    assert "proposed by the software" in panel.count.text()
+    assert [cell.row for cell in panel.gallery.cells] == [
+        *range(159, 155, -1),
+        *range(136, 140),
+    ]
+    assert "Complete intense 15.0 %" in panel.bars.accessibleDescription()
+    assert panel.message.isHidden()
+
+
+def test_a_click_on_a_cell_flies_there_and_lets_it_be_judged(panel):
+    assert panel.gallery.selected.text() == NOBODY
+    assert not panel.gallery.agree.isEnabled()
+    panel.gallery.cells[0].click()
+    assert panel.desk.cell_layers.selected == 159
+    assert "Complete, intense" in panel.gallery.selected.text()
+    panel.gallery.agree.click()
+    assert "readers looked at 1" in panel.count.text()
+    assert "a reader's word" in panel.gallery.selected.text()
+
+
+def test_reclassifying_changes_the_call_at_once_and_is_journaled(panel):
+    for row in range(136, 160):
+        panel.desk.cell_layers.select(row)
+        action(panel, MembranePattern.NONE).trigger()
+    assert panel.call.text() == str(Score.TWO)
+    journal = panel.session.cells._journal
+    told = [e for e in journal.events() if isinstance(e, CellCorrected)]
+    assert len(told) == 24
+    assert {(e.reader.name, e.verdict.value) for e in told} == {
+        ("Dr Demo", "no staining")
+    }
+
+
+def test_rejecting_takes_the_cell_out_and_undo_brings_it_back(panel):
+    panel.gallery.cells[0].click()
+    panel.gallery.reject.click()
+    assert "159 tumour cells" in panel.count.text()
+    assert 159 not in [cell.row for cell in panel.gallery.cells]
+    panel.gallery.undo.click()
+    assert "160 tumour cells, none looked at" in panel.count.text()
+    assert not panel.gallery.undo.isEnabled()
+
+
+def test_a_click_on_a_bar_hides_its_cells(panel):
+    QTest.mouseClick(panel.bars, Qt.MouseButton.LeftButton, pos=QPoint(40, ROW_PX // 2))
+    layers = panel.desk.cell_layers
+    assert MembranePattern.COMPLETE_INTENSE not in layers.patterns
+    assert len(layers.patterns) == 4
+    QTest.mouseClick(panel.bars, Qt.MouseButton.LeftButton, pos=QPoint(40, ROW_PX // 2))
+    assert len(layers.patterns) == 5
+
+
+def test_without_a_name_a_correction_is_refused_in_words(panel):
+    panel.gallery.cells[0].click()
+    panel.session.state.reader_name = ""
+    panel.gallery.reject.click()
+    assert panel.session.state.notice.is_error
+    assert "160 tumour cells" in panel.count.text()
+
+
+def test_the_call_stays_hidden_until_the_first_read(panel):
+    panel.session.state.first_read_required = True
+    assert panel._open.isHidden()
+    assert "first read" in panel.message.text()
+    assert panel.gallery.cells == []
+    panel.session.reading.first_read(Score.ONE)
+    assert panel.call.isVisible()
+    assert len(panel.gallery.cells) == 8
+
+
+def test_the_button_says_why_it_is_off(panel):
+    assert panel.read.isEnabled()
+    assert "what is in view" in panel.read.toolTip()
+    panel.session.set_view(None)
+    assert not panel.read.isEnabled()
+    assert "not in view" in panel.read.toolTip()
+    panel.session.close_case()
+    assert panel.isHidden()
+    assert panel.message.text() == NOTHING
