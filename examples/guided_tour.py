@@ -133,6 +133,7 @@ def read_a_case(tour: Tour, case: Path) -> dict[str, object]:
     from napari_her2.app.run_plan import RunTarget
     from napari_her2.core.score import Score
     from napari_her2.review.events import ReasonCode
+    from napari_her2.viewer.roles import Role, find
 
     state, review, runs = tour.state, tour.review, {}
     camera, buttons = tour.viewer.scene.camera, tour.assist.runs
@@ -146,7 +147,7 @@ def read_a_case(tour: Tour, case: Path) -> dict[str, object]:
         "registered", "Registered: the IHC lies on the H&E, the error told."
     ):
         runs["registration"] = tour.register()
-        ihc = find_ihc(tour)
+        ihc = find(tour.viewer.layers, Role.IHC)
         ihc.visible, ihc.opacity = True, 0.5
     ihc.visible, ihc.opacity = False, 1.0
     camera.center = (0, *densest_spot_um(state.pair.reference))
@@ -215,15 +216,7 @@ def look_at_cells(tour: Tour) -> dict[str, object]:
         click(panel.gallery.cells[0])
         click(panel.gallery.agree)
         expect(state.cells.n_judged == 1, "the reader's word is missing")
-    find_ihc(tour).visible = False
     return {"call": str(call.call), "rule": call.rule, "cells": call.n_cells}
-
-
-def find_ihc(tour: Tour) -> Any:
-    """Return the layer of the real IHC."""
-    from napari_her2.viewer.roles import Role, find
-
-    return find(tour.viewer.layers, Role.IHC)
 
 
 def summary_of(tour: Tour, done: dict[str, object]) -> dict[str, object]:

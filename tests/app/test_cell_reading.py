@@ -12,7 +12,7 @@ from napari_her2.core.geometry import BoxPx
 from napari_her2.core.membrane import MembranePattern
 from napari_her2.core.region import Region
 from napari_her2.core.score import Score, Stain
-from napari_her2.review.events import CellCorrected
+from napari_her2.review.events import CellCorrected, CellsShown
 from napari_her2.slides.quality.finding import (
     Finding,
     FindingKind,
@@ -127,13 +127,23 @@ def test_confirming_keeps_the_pattern_and_counts_as_looked_at(session, cells):
     assert session.state.cells.cells["pattern"] == cells.cells["pattern"]
 
 
-def test_the_call_waits_for_a_first_read_where_one_is_asked_for(session, cells):
+def test_the_call_waits_for_a_first_read_that_stays_once_it_is_shown(session, journal):
     session.state.first_read_required = True
+    read(session)
     assert "first read" in session.cells.why_hidden()
     with pytest.raises(ReviewError, match="first read"):
         session.cells.judge(0, CellVerdict.NOT_TUMOUR)
+    assert not any(isinstance(event, CellsShown) for event in journal.events())
     session.reading.first_read(Score.ONE)
     assert session.cells.why_hidden() is None
+    shown = [event for event in journal.events() if isinstance(event, CellsShown)]
+    assert [(event.reader.name, event.call) for event in shown] == [
+        ("Dr A", session.state.cells.call.reading.call)
+    ]
+    with pytest.raises(ReviewError, match="seen the call read from the cells"):
+        session.reading.first_read(Score.TWO)
+    session.reading.own_read(Score.TWO)
+    assert session.state.selected.record.decision.first_read is Score.ONE
     session.state.reader_name = ""
     assert "name" in session.cells.why_hidden()
 

@@ -119,8 +119,17 @@ def test_layers_move_with_the_slide_and_go_with_the_case(read_desk):
     assert lines(read_desk) is None
 
 
+def test_cells_are_hidden_with_their_slide_and_come_back_with_it(read_desk):
+    ihc = find(read_desk.viewer.layers, Role.IHC)
+    for is_visible in (False, True):
+        ihc.visible = is_visible
+        assert dots(read_desk).visible is is_visible
+        assert lines(read_desk).visible is is_visible
+
+
 def test_nothing_is_shown_before_the_first_read(read_desk):
     read_desk.session.state.first_read_required = True
+    read_desk.session.state.reader_name = "Dr New"
     read_desk.cell_layers.draw()
     assert dots(read_desk) is None
     assert read_desk.cell_layers.read is None

@@ -91,6 +91,7 @@ def test_without_a_name_a_correction_is_refused_in_words(panel):
 
 def test_the_call_stays_hidden_until_the_first_read(panel):
     panel.session.state.first_read_required = True
+    panel.session.state.reader_name = "Dr New"
     assert panel._open.isHidden()
     assert "first read" in panel.message.text()
     assert panel.gallery.cells == []

@@ -69,7 +69,15 @@ class CellReading:
         self._reading = reading
         self._journal = journal
         self._corrections: tuple[CellCorrected, ...] = ()
-        state.events.pair.connect(self._on_pair)
+        events = state.events
+        events.pair.connect(self._on_pair)
+        for signal in (
+            events.cells,
+            events.reviewed,
+            events.reader_name,
+            events.first_read_required,
+        ):
+            signal.connect(self._note_shown)
 
     @property
     def target(self) -> Region | None:
@@ -241,6 +249,14 @@ class CellReading:
         )
         call = call_cells(corrected.cells, found.mpp, confirmed=corrected.confirmed)
         self._state.cells = CellsRead(found, corrected.cells, corrected.judged, call)
+
+    def _note_shown(self) -> None:
+        """Have the journal know who saw the call of which region."""
+        read = self._state.cells
+        if read is not None and self.why_hidden() is None:
+            self._reading.note_cells_shown(
+                read.region.region_id, read.call.reading.call
+            )
 
     def _case_key(self) -> RegionKey | None:
         pair, case = self._state.pair, self._state.case

@@ -21,6 +21,7 @@ from napari_her2.review import acts
 from napari_her2.review.events import (
     AnyEvent,
     CaseOpened,
+    CellsShown,
     Exported,
     FirstRead,
     OwnRead,
@@ -128,9 +129,19 @@ class Reading:
             return True
         acts_done = self._record(region_id).acts
         return any(
-            act.reader == reader and isinstance(act, FirstRead | Revealed | OwnRead)
+            act.reader == reader
+            and isinstance(act, FirstRead | Revealed | CellsShown | OwnRead)
             for act in acts_done
         )
+
+    def note_cells_shown(self, region_id: str, call: Call) -> None:
+        """Note that the reader at the screen sees the call read from the cells.
+
+        From then on their first read stays as it is.
+        """
+        record, reader = self._record(region_id), self.state.reader
+        if reader is not None and not record.saw_cells(reader):
+            self._show(self._commit(record, acts.show_cells(record, reader, call)))
 
     def suggest(self, region: Region, suggestion: Suggestion) -> None:
         """Take in what the software proposes for a region.

@@ -20,6 +20,7 @@ from napari_her2.core.records import Reader, Suggestion
 from napari_her2.core.region import Region
 from napari_her2.core.score import Call, Score
 from napari_her2.review.events import (
+    CellsShown,
     Confirmed,
     Deferred,
     FirstRead,
@@ -87,6 +88,12 @@ def why_not(
                 return ReviewError(
                     "You have seen the suggestion, so your first read stays as it is.",
                     "Confirm the suggestion, or override it with a reason.",
+                )
+            if record.saw_cells(reader):
+                return ReviewError(
+                    "You have seen the call read from the cells, so your first read "
+                    "stays as it is.",
+                    "Decide on the region.",
                 )
         case Act.REVEAL:
             return _why_not_reveal(record, reader, policy)
@@ -216,6 +223,13 @@ def reveal(
     suggestion = record.suggestion
     assert suggestion is not None  # noqa: S101 - the rule above refused it
     return Revealed(key=record.key, utc=_now(utc), reader=person, suggestion=suggestion)
+
+
+def show_cells(
+    record: ReviewRecord, reader: Reader, call: Call, *, utc: datetime | None = None
+) -> CellsShown:
+    """Note that a reader was shown the call read from the cells; it decides nothing."""
+    return CellsShown(key=record.key, utc=_now(utc), reader=reader, call=call)
 
 
 def confirm(

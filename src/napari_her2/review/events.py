@@ -147,6 +147,13 @@ class Revealed(PersonsAct):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class CellsShown(PersonsAct):
+    """The call read from the cells of the real IHC was first shown to this reader."""
+
+    call: Call
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Confirmed(PersonsAct):
     """A reader adopted the call of the suggestion they were shown."""
 
@@ -244,6 +251,7 @@ AnyEvent = (
     | SuggestionMade
     | FirstRead
     | Revealed
+    | CellsShown
     | Confirmed
     | Overridden
     | OwnRead

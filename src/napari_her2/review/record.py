@@ -18,6 +18,7 @@ from napari_her2.review.events import (
     AnyEvent,
     CaseOpened,
     CellCorrected,
+    CellsShown,
     Confirmed,
     ControlsMarked,
     Deferred,
@@ -125,6 +126,13 @@ class ReviewRecord:
             if isinstance(event, Revealed) and event.reader == reader:
                 return event.suggestion
         return None
+
+    def saw_cells(self, reader: Reader) -> bool:
+        """Whether this reader was shown the call read from the cells."""
+        return any(
+            isinstance(event, CellsShown) and event.reader == reader
+            for event in self.history
+        )
 
     @property
     def decision(self) -> Decision | None:

@@ -162,6 +162,17 @@ class CellLayers:
             viewer.layers.move(viewer.layers.index(layer), index_for(others, role))
         viewer.layers.selection.active = active
         self.show_ihc()
+        if (ihc := find(viewer.layers, Role.IHC)) is not None:
+            ihc.events.visible.connect(self._on_ihc_visible)
+
+    def _on_ihc_visible(self) -> None:
+        """Hide and show cells with their slide: they are not those of the H&E."""
+        viewer = self._viewer()
+        if viewer is None or (ihc := find(viewer.layers, Role.IHC)) is None:
+            return
+        for role in (Role.CELLS, Role.CELL_OUTLINES):
+            if (layer := find(viewer.layers, role)) is not None:
+                layer.visible = ihc.visible
 
     def _draw_outlines(self) -> None:
         """Draw the outlines of the cells in view; dots where they are too many."""

@@ -14,12 +14,13 @@ from napari_her2.core.membrane import MembranePattern
 from napari_her2.viewer.cell_outlines import THUMBNAIL_PX, thumbnail
 from napari_her2.viewer.desk import Desk
 from napari_her2.viewer.notices import noticed
-from napari_her2.viewer.palette import ACCENT, PATTERN_COLORS
+from napari_her2.viewer.palette import PATTERN_COLORS
 from napari_her2.widgets.panel import Listener
 from napari_her2.widgets.pattern_words import LONG, cell_line
 from napari_her2.widgets.style import button, label
 
 PER_ROW = 4
+_SELECTED = "#eef0f3"
 NOBODY = "Click a cell here or on the slide to agree or to correct it."
 
 
@@ -170,7 +171,7 @@ class CellThumbnail(QToolButton):
         self.setStyleSheet(
             "QToolButton { padding: 0; background: transparent; border-radius: 2px; "
             f"border: 3px {style} {color}; }}"
-            f"QToolButton:checked {{ border: 3px {style} {ACCENT}; }}"
+            f"QToolButton:checked {{ border: 3px {style} {_SELECTED}; }}"
         )
         told = cell_line(read, row)
         self.setToolTip(f"{told}\nClick to fly there")
