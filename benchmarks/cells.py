@@ -292,7 +292,7 @@ def main() -> None:
     """Measure, print the rows, and write them to a file if one is named."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("out", nargs="?", type=Path)
-    parser.add_argument("--slides", type=int, default=200)
+    parser.add_argument("--slides", type=int, default=60)
     parser.add_argument("--data", type=Path, default=os.environ.get("NAPARI_HER2_DATA"))
     arguments = parser.parse_args()
     rows = virtual(arguments.slides) if arguments.slides else []
