@@ -28,7 +28,7 @@ _LEAST_DENSITY: Final = 0.2
 _MOST_DENSITY: Final = 1.6
 """Paler pixels are noise, darker ones saturated: neither has a hue."""
 
-_PRIOR_PX: Final = 2000
+_PRIOR_PX: Final = 200
 _MOST_TURN: Final = float(np.cos(np.deg2rad(16)))
 
 
