@@ -39,7 +39,7 @@ from napari_her2.slides.quality.finding import FindingKind
 from napari_her2.slides.slide import Slide
 from napari_her2.slides.source import SlideSource
 
-FIRST_SEED, N_SEEDS = 301, 50
+FIRST_SEED, N_SEEDS = 401, 50
 N_CONTROLS = 20
 COMMAND = "python benchmarks/quality.py ROWS.json DATA"
 
