@@ -104,3 +104,22 @@ def test_cells_meet_on_the_membrane_between_them():
     border = np.flatnonzero((row[:-1] == 1) & (row[1:] == 2))[0] * MPP
     assert border == pytest.approx((SIZE - 1) / 2 * MPP + 6.5, abs=1.0)
     assert set(np.unique(cells)) == {0, 1, 2}
+
+
+def test_a_faint_line_counts_in_even_cytoplasm_and_not_in_a_texture_as_strong():
+    nuclei, dab = one_cell(1.0, peak=0.16)
+    rng = np.random.default_rng(5)
+    grain = ndimage.gaussian_filter(rng.standard_normal(dab.shape), 1.5)
+    grain = (0.1 + 0.08 * grain / grain.std()).clip(0).astype(np.float32)
+    even = read(nuclei, dab + 0.02)[1]
+    uneven = read(nuclei, dab * 0.3 + grain)[1]
+    assert even.pattern[0] != MembranePattern.NONE
+    assert uneven.completeness[0] < 0.5 * even.completeness[0]
+
+
+def test_intensity_is_that_of_the_strongest_stretches():
+    nuclei, dab = one_cell(1.0, peak=0.3)
+    _, half = one_cell(0.4, peak=0.9)
+    _, found = read(nuclei, np.maximum(dab, half))
+    _, whole = read(*one_cell(1.0, peak=0.9))
+    assert found.membrane_od[0] == pytest.approx(whole.membrane_od[0], rel=0.1)

@@ -3,7 +3,8 @@
 From the middle of each nucleus 36 rays go out. On each, the membrane is the highest
 crest of DAB between the edge of the nucleus and just beyond the outline of the cell.
 A crest stands above what lies 1 µm inside and outside of it, as a line does and a
-band of brown cytoplasm between two nuclei does not.
+band of brown cytoplasm between two nuclei does not. Where nuclei lie so close that
+such a band is as narrow as a line, the cytoplasm around tells: a membrane is browner.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
+from skimage.segmentation import find_boundaries
 
 Floats = NDArray[np.float32]
 Labels = NDArray[np.int32]
@@ -26,6 +28,11 @@ BEYOND_UM: Final = 1.2
 
 FLANK_UM: Final = 1.0
 CYTOPLASM_UM: Final = 1.6
+AROUND_UM: Final = 4.0
+"""Standard deviation of the weights by which cytoplasm around is averaged."""
+
+_BORDER_UM: Final = 0.75
+_LEAST_WEIGHT: Final = 1e-3
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,13 +40,17 @@ class MembraneRays:
     """What the rays saw, each (cells, 36).
 
     ``peak`` is the DAB on the membrane; ``flank`` the higher of both sides at its
-    foot, ``cytoplasm`` the higher of both sides clear of it, in optical density;
-    ``neighbour`` is the number of the cell beyond it, 0 for none.
+    foot, ``cytoplasm`` the higher of both sides clear of it, ``around`` and
+    ``around_sd`` the mean and the standard deviation of the cytoplasm some µm around,
+    0 without any, in optical density; ``neighbour`` is the number of the cell beyond
+    it, 0 for none.
     """
 
     peak: Floats
     flank: Floats
     cytoplasm: Floats
+    around: Floats
+    around_sd: Floats
     radius_um: Floats
     neighbour: Labels
 
@@ -83,10 +94,16 @@ def trace_membranes(
         for more in (0, 1)
     ]
     neighbour = np.where(outside[0] > 0, outside[0], outside[1])
+    height, width = dab.shape
+    on = np.rint(np.take_along_axis(place, at[None], -1)[..., 0]).astype(int)
+    y, x = np.clip(on[0], 0, height - 1), np.clip(on[1], 0, width - 1)
+    around, around_sd = _cytoplasm_around(nuclei, cells, dab, mpp)
     return MembraneRays(
         peak=np.take_along_axis(along, at, -1)[..., 0].astype(np.float32),
         flank=np.take_along_axis(flank, at, -1)[..., 0].astype(np.float32),
         cytoplasm=np.take_along_axis(cytoplasm, at, -1)[..., 0].astype(np.float32),
+        around=around[y, x],
+        around_sd=around_sd[y, x],
         radius_um=radius_um[at[..., 0]].astype(np.float32),
         neighbour=np.where(neighbour == number[:, None], 0, neighbour),
     )
@@ -120,3 +137,22 @@ def _flank(
     sides = padded[..., :length], padded[..., 2 * away :]
     higher: NDArray[np.float64] = np.maximum(*sides)
     return higher
+
+
+def _cytoplasm_around(
+    nuclei: Labels, cells: Labels, dab: Floats, mpp: float
+) -> tuple[Floats, Floats]:
+    """Return mean and standard deviation (h, w) of DAB in the cytoplasm around.
+
+    Nuclei and the borders of cells are left out.
+    """
+    border = find_boundaries(cells, mode="inner")
+    inner = (cells > 0) & (nuclei == 0)
+    inner &= mpp * ndimage.distance_transform_edt(~border) >= _BORDER_UM
+    weight, mean, square = (
+        ndimage.gaussian_filter(np.where(inner, part, np.float32(0)), AROUND_UM / mpp)
+        for part in (np.float32(1), dab, dab**2)
+    )
+    share = np.where(weight > _LEAST_WEIGHT, 1 / np.maximum(weight, 1e-9), 0)
+    mean, square = mean * share, square * share
+    return mean, np.sqrt(np.maximum(square - mean**2, 0))

@@ -7,7 +7,6 @@ has controls on its slides sets its own.
 
 from __future__ import annotations
 
-import warnings
 from dataclasses import dataclass
 from typing import Final
 
@@ -22,6 +21,10 @@ Floats = NDArray[np.float32]
 BACKGROUND: Final = 0.85
 """Share of the DAB beside a membrane that is taken off the DAB on it."""
 
+STRENGTH_QUANTILE: Final = 0.8
+"""Of the densities of the stained rays of a cell: where a neighbour is not stained
+the membrane is half as wide, and looks paler after blur than it is."""
+
 _MOST_STRENGTH: Final = 0.6
 _LEAST_RAYS: Final = 9
 
@@ -34,9 +37,12 @@ class StainingLimits:
     of the crest by ``crest_od`` and ``crest_share`` of what is there, as a thin line
     does, or above the cytoplasm by ``wall_od`` and ``wall_share`` of it, as a broad
     strong membrane does; a band of brown cytoplasm is flat on top, so that at its
-    foot it has fallen by less than ``wall_slope`` of its height. ``weak_od``,
-    ``moderate_od`` and ``intense_od`` divide the median over stained rays of the
-    density above most of the background.
+    foot it has fallen by less than ``wall_slope`` of its height. It also stands out of
+    the texture of the cytoplasm around, whose mean it exceeds by ``around_od``,
+    ``around_share`` of it and ``around_sds`` of its standard deviations, or by
+    ``clear_od``.
+    ``weak_od``, ``moderate_od`` and ``intense_od`` divide the upper fifth, over
+    stained rays, of the density above most of the background.
     ``any_share`` and ``complete_share`` are shares of the way round in [0, 1].
 
     A stretch shared with a neighbour that is ``neighbour_ratio`` times as stained is
@@ -45,16 +51,20 @@ class StainingLimits:
     """
 
     stained_od: float = 0.055
-    crest_od: float = 0.016
-    crest_share: float = 0.2
-    wall_od: float = 0.05
-    wall_share: float = 0.12
-    wall_slope: float = 0.4
-    weak_od: float = 0.06
-    moderate_od: float = 0.12
-    intense_od: float = 0.30
-    any_share: float = 0.28
-    complete_share: float = 0.72
+    crest_od: float = 0.008
+    crest_share: float = 0.18
+    wall_od: float = 0.03
+    wall_share: float = 0.25
+    wall_slope: float = 0.3
+    around_od: float = 0.005
+    around_share: float = 0.3
+    around_sds: float = 1.0
+    clear_od: float = 0.09
+    weak_od: float = 0.08
+    moderate_od: float = 0.15
+    intense_od: float = 0.42
+    any_share: float = 0.2
+    complete_share: float = 0.62
     neighbour_ratio: float = 1.5
 
 
@@ -62,11 +72,11 @@ class StainingLimits:
 class CellStaining:
     """Staining of cells, one value each.
 
-    ``membrane_od`` is the median density of the stained rays above background, 0
-    where none is stained; ``completeness`` the share of the way round that is
-    stained, in [0, 1]; ``intensity`` and ``completeness_class`` are the ranks of
-    :class:`~napari_her2.core.membrane.Intensity` and ``Completeness``; ``pattern``
-    those of ``MembranePattern``.
+    ``membrane_od`` is the density above background that the strongest fifth of the
+    stained rays reaches, 0 where none is stained; ``completeness`` the share of the
+    way round that is stained, in [0, 1]; ``intensity`` and ``completeness_class`` are
+    the ranks of :class:`~napari_her2.core.membrane.Intensity` and ``Completeness``;
+    ``pattern`` those of ``MembranePattern``.
     """
 
     membrane_od: Floats
@@ -84,7 +94,11 @@ def read_staining(rays: MembraneRays, limits: StainingLimits) -> CellStaining:
     height = rays.peak - cytoplasm
     is_wall = height >= limits.wall_od + limits.wall_share * cytoplasm
     is_wall &= rays.peak - foot >= limits.wall_slope * height
+    around = np.maximum(rays.around, 0)
+    texture = limits.around_od + limits.around_share * around
+    texture = np.minimum(texture + limits.around_sds * rays.around_sd, limits.clear_od)
     stained = (rays.peak >= limits.stained_od) & (is_line | is_wall)
+    stained &= rays.peak - around >= texture
     strength = np.where(stained, np.minimum(density, _MOST_STRENGTH), 0).mean(1)
     beyond = np.concatenate([[0.0], strength])[rays.neighbour]
     theirs = stained & (beyond > limits.neighbour_ratio * strength[:, None] + 0.01)
@@ -92,10 +106,11 @@ def read_staining(rays: MembraneRays, limits: StainingLimits) -> CellStaining:
     own[own.sum(1) < _LEAST_RAYS] = True
     counted = stained & own
     completeness = counted.sum(1) / np.maximum(own.sum(1), 1)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", RuntimeWarning)  # cells without a stained ray
-        membrane_od = np.nanmedian(np.where(counted, density, np.nan), axis=1)
-    membrane_od = np.nan_to_num(membrane_od)
+    ranked = np.sort(np.where(counted, density, np.inf), axis=1)
+    n_counted = counted.sum(1)
+    at = np.rint(STRENGTH_QUANTILE * np.maximum(n_counted - 1, 0)).astype(int)
+    upper = np.take_along_axis(ranked, at[:, None], 1)[:, 0]
+    membrane_od = np.where(n_counted > 0, upper, 0.0)
     is_any = completeness >= limits.any_share
     cuts = [limits.weak_od, limits.moderate_od, limits.intense_od]
     intensity = np.where(is_any, 1 + np.digitize(membrane_od, cuts), 0).astype(np.int8)
