@@ -21,7 +21,7 @@ Floats = NDArray[np.float32]
 BACKGROUND: Final = 0.85
 """Share of the DAB beside a membrane that is taken off the DAB on it."""
 
-STRENGTH_QUANTILE: Final = 0.8
+STRENGTH_QUANTILE: Final = 0.9
 """Of the densities of the stained rays of a cell: where a neighbour is not stained
 the membrane is half as wide, and looks paler after blur than it is."""
 
@@ -41,8 +41,8 @@ class StainingLimits:
     the texture of the cytoplasm around, whose mean it exceeds by ``around_od``,
     ``around_share`` of it and ``around_sds`` of its standard deviations, or by
     ``clear_od``.
-    ``weak_od``, ``moderate_od`` and ``intense_od`` divide the upper fifth, over
-    stained rays, of the density above most of the background.
+    ``weak_od``, ``moderate_od`` and ``intense_od`` divide the density above most of
+    the background that the strongest tenth of the stained rays reaches.
     ``any_share`` and ``complete_share`` are shares of the way round in [0, 1].
 
     A stretch shared with a neighbour that is ``neighbour_ratio`` times as stained is
@@ -60,9 +60,9 @@ class StainingLimits:
     around_share: float = 0.3
     around_sds: float = 1.0
     clear_od: float = 0.09
-    weak_od: float = 0.08
-    moderate_od: float = 0.15
-    intense_od: float = 0.42
+    weak_od: float = 0.10
+    moderate_od: float = 0.20
+    intense_od: float = 0.50
     any_share: float = 0.2
     complete_share: float = 0.62
     neighbour_ratio: float = 1.5
@@ -72,7 +72,7 @@ class StainingLimits:
 class CellStaining:
     """Staining of cells, one value each.
 
-    ``membrane_od`` is the density above background that the strongest fifth of the
+    ``membrane_od`` is the density above background that the strongest tenth of the
     stained rays reaches, 0 where none is stained; ``completeness`` the share of the
     way round that is stained, in [0, 1]; ``intensity`` and ``completeness_class`` are
     the ranks of :class:`~napari_her2.core.membrane.Intensity` and ``Completeness``;
