@@ -25,8 +25,15 @@ EOSIN: Final[Vector] = (0.072, 0.990, 0.105)
 DAB: Final[Vector] = (0.268, 0.570, 0.776)
 
 _LEAST_DENSITY: Final = 0.2
+_LEAST_COUNTERSTAIN: Final = 0.12
 _MOST_DENSITY: Final = 1.6
-"""Paler pixels are noise, darker ones saturated: neither has a hue."""
+"""Paler pixels are noise, darker ones saturated: neither has a hue. A counterstain
+is often pale, and nuclei are many."""
+
+_BLUE_SHARES: Final = (-0.6, 0.5)
+_SHARE_STEP: Final = 0.05
+_LEAST_PEAK: Final = 0.4
+_PEAK_REACH: Final = 0.15
 
 _PRIOR_PX: Final = 200
 _MOST_TURN: Final = float(np.cos(np.deg2rad(16)))
@@ -55,17 +62,18 @@ def fit_vectors(density: Floats, stain: Stain) -> StainVectors:
     """Estimate the vectors of a slide from sampled optical densities (n, 3)."""
     prior = StainVectors.published(stain)
     strongest = density.max(1)
-    kept = density[(strongest > _LEAST_DENSITY) & (strongest < _MOST_DENSITY)]
-    if not len(kept):
+    kept = (strongest > _LEAST_COUNTERSTAIN) & (strongest < _MOST_DENSITY)
+    density, strongest = density[kept], strongest[kept]
+    if not len(density):
         return prior
-    hue = kept / np.linalg.norm(kept, axis=1, keepdims=True)
+    hue = density / np.linalg.norm(density, axis=1, keepdims=True)
     blue, second = (np.array(v) / np.linalg.norm(v) for v in _pair(prior))
     across = second - (second @ blue) * blue
     across /= np.linalg.norm(across)
     whole = np.arctan2(second @ across, second @ blue)
     share = np.arctan2(hue @ across, hue @ blue) / whole
-    near_blue = hue[(share > -0.6) & (share < 0.3)]
-    near_second = hue[(share > 0.85) & (share < 1.5)]
+    near_blue = hue[np.abs(share - _bluest_peak(share)) < _PEAK_REACH]
+    near_second = hue[(share > 0.85) & (share < 1.5) & (strongest > _LEAST_DENSITY)]
     return StainVectors(
         _towards(blue, near_blue),
         _towards(second, near_second),
@@ -83,6 +91,22 @@ def unmix(density: Floats, vectors: StainVectors) -> tuple[Floats, Floats]:
     weights = np.linalg.pinv(pair).astype(np.float32)
     amounts = density @ weights
     return amounts[..., 0], amounts[..., 1]
+
+
+def _bluest_peak(share: NDArray[np.float64]) -> float:
+    """Return the hue of haematoxylin: the first peak of the hues on its side.
+
+    Hues are shares of the way from haematoxylin to the second dye, as published.
+    Mixtures of both lie beyond the peak and must not draw it towards them. NaN
+    where no pixel is that blue.
+    """
+    low, high = _BLUE_SHARES
+    count, edges = np.histogram(share, np.arange(low, high + 1e-9, _SHARE_STEP))
+    count = np.convolve(count, [0.25, 0.5, 0.25], "same")
+    beside = np.pad(count, 1)
+    is_peak = (count >= beside[:-2]) & (count >= beside[2:])
+    peaks = np.flatnonzero(is_peak & (count > _LEAST_PEAK * count.max()))
+    return float(edges[peaks[0]] + _SHARE_STEP / 2) if len(peaks) else float("nan")
 
 
 def _pair(vectors: StainVectors) -> tuple[Vector, Vector]:
