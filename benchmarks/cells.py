@@ -35,8 +35,9 @@ from napari_her2.cells.call import call_cells
 from napari_her2.cells.reading import MPP
 from napari_her2.cells.score_file import ScoreAsked, cells_of, score_file
 from napari_her2.core.geometry import BoxPx
-from napari_her2.core.guideline import GuidelineLimits
+from napari_her2.core.guideline import CUTOFF, GuidelineLimits
 from napari_her2.core.membrane import MembranePattern
+from napari_her2.core.proportion import wilson
 from napari_her2.core.score import NotAssessable, Score, Stain
 from napari_her2.evaluation.dab import dab_density
 from napari_her2.phantom.recipe import draw_recipe
@@ -69,6 +70,7 @@ def virtual(count: int) -> Rows:
     off: dict[str, list[int]] = {"drawn": [], "proposed": [], "DAB area": []}
     wrong_intense, seconds, area_mm2 = [], 0.0, 0.0
     unassessed = 0
+    ultralow: list[tuple[bool, bool]] = []
     for number in range(count):
         pair, stratum = _pair(FIRST_SEED + number, number)
         image = pair.render(Stain.IHC, BoxPx.of_shape(pair.shape_px(Stain.IHC)))
@@ -97,6 +99,9 @@ def virtual(count: int) -> Rows:
             if name == "drawn":
                 invasive = pattern[kind == "invasive"]
                 true = np.mean(invasive == MembranePattern.COMPLETE_INTENSE)
+                if _is_clear(invasive):
+                    scores = stratum, call.call
+                    ultralow.append(tuple(one is Score.ULTRALOW for one in scores))
                 seen = call.shares[MembranePattern.COMPLETE_INTENSE].value
                 wrong_intense.append(100 * abs(seen - true))
         off["DAB area"].append(_by_area(image).rank - stratum.rank)
@@ -109,6 +114,7 @@ def virtual(count: int) -> Rows:
     exact = {n: 100 * np.mean(np.array(each) == 0) for n, each in off.items()}
     far = {n: 100 * np.mean(np.abs(each) > 1) for n, each in off.items()}
     return [
+        *_ultralow_rows(what, ultralow),
         row(f"cells of {what}: F1 within 3 µm", f1["ours"], "", at_least=0.95),
         row(f"cells of {what}: F1, LoG detector", f1["LoG"], ""),
         row(f"membranes of {what}: macro-F1", classes.mean(), "", at_least=0.9),
@@ -128,6 +134,25 @@ def virtual(count: int) -> Rows:
         ),
         row(f"{what}: exact score, area of DAB", exact["DAB area"], "%"),
         row("reading cells, processor time", seconds / area_mm2, "s/mm²", 30),
+    ]
+
+
+def _is_clear(patterns: Any) -> bool:
+    """Whether the share of stained cells is not within the interval of a cut-off."""
+    stained, n = np.count_nonzero(patterns), len(patterns)
+    if wilson(stained, n).covers(CUTOFF):
+        return False
+    return stained == 0 or stained > n * wilson(0, n).high
+
+
+def _ultralow_rows(what: str, calls: list[tuple[bool, bool]]) -> Rows:
+    """Say how well 0+ is told from the rest, on slides of which that can be asked."""
+    true, said = np.array(calls, bool).reshape(-1, 2).T
+    both = np.count_nonzero(true & said)
+    name = f"0+ among {len(true)} clear cases of {what}"
+    return [
+        row(f"{name}: precision", 100 * both / max(said.sum(), 1), "%", at_least=95),
+        row(f"{name}: recall", 100 * both / max(true.sum(), 1), "%", at_least=95),
     ]
 
 

@@ -28,6 +28,9 @@ BEYOND_UM: Final = 1.2
 
 FLANK_UM: Final = 1.0
 CYTOPLASM_UM: Final = 1.6
+REST_UM: Final = 3.0
+"""A cell without neighbour or membrane is drawn so far beyond its nucleus."""
+
 AROUND_UM: Final = 4.0
 """Standard deviation of the weights by which cytoplasm around is averaged."""
 
@@ -42,8 +45,9 @@ class MembraneRays:
     ``peak`` is the DAB on the membrane; ``flank`` the higher of both sides at its
     foot, ``cytoplasm`` the higher of both sides clear of it, ``around`` and
     ``around_sd`` the mean and the standard deviation of the cytoplasm some µm around,
-    0 without any, in optical density; ``neighbour`` is the number of the cell beyond
-    it, 0 for none.
+    0 without any, in optical density. ``radius_um`` is where the crest lies,
+    ``border_um`` where the cell ends, by its neighbours or 3 µm beyond its nucleus,
+    both from the middle; ``neighbour`` is the number of the cell beyond, 0 for none.
     """
 
     peak: Floats
@@ -52,6 +56,7 @@ class MembraneRays:
     around: Floats
     around_sd: Floats
     radius_um: Floats
+    border_um: Floats
     neighbour: Labels
 
 
@@ -105,6 +110,9 @@ def trace_membranes(
         around=around[y, x],
         around_sd=around_sd[y, x],
         radius_um=radius_um[at[..., 0]].astype(np.float32),
+        border_um=(STEP_UM * np.minimum(end, first + round(REST_UM / STEP_UM))).astype(
+            np.float32
+        ),
         neighbour=np.where(neighbour == number[:, None], 0, neighbour),
     )
 

@@ -221,7 +221,7 @@ def _read_tile(
         "nucleus_dab_od": ndimage.mean(second, nuclei, number) if is_ihc else unknown,
         "tumour_score": unknown,
         "is_tumour": np.zeros(n, bool),
-        "outline_um": rays.radius_um,
+        "outline_um": rays.border_um,
         **(_staining(rays, limits) if is_ihc else _no_staining(n)),
     }
     return cell_table(**{name: values[mine] for name, values in columns.items()})
@@ -248,4 +248,5 @@ def _staining(
         "intensity": read.intensity,
         "completeness_class": read.completeness_class,
         "pattern": read.pattern,
+        "outline_um": read.outline_um,
     }

@@ -76,7 +76,8 @@ class CellStaining:
     stained rays reaches, 0 where none is stained; ``completeness`` the share of the
     way round that is stained, in [0, 1]; ``intensity`` and ``completeness_class`` are
     the ranks of :class:`~napari_her2.core.membrane.Intensity` and ``Completeness``;
-    ``pattern`` those of ``MembranePattern``.
+    ``pattern`` those of ``MembranePattern``. ``outline_um`` (n, 36) runs along the
+    membrane where it is stained, else along the border of the cell.
     """
 
     membrane_od: Floats
@@ -84,6 +85,7 @@ class CellStaining:
     intensity: NDArray[np.int8]
     completeness_class: NDArray[np.int8]
     pattern: NDArray[np.int8]
+    outline_um: Floats
 
 
 def read_staining(rays: MembraneRays, limits: StainingLimits) -> CellStaining:
@@ -121,4 +123,5 @@ def read_staining(rays: MembraneRays, limits: StainingLimits) -> CellStaining:
         intensity=intensity,
         completeness_class=degree.astype(np.int8),
         pattern=patterns_of(intensity, degree),
+        outline_um=np.where(stained, rays.radius_um, rays.border_um),
     )
