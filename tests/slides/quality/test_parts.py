@@ -81,13 +81,16 @@ def test_averaging_keeps_the_mean_and_says_how_coarse_it_is(slide_of, pixel_px):
     assert np.array_equal(part, out[: part.shape[0], : part.shape[1]])
 
 
-def slide_with_cores(slide_of, densities):
+def slide_with_cores(slide_of, densities, *, is_round=False):
     """Patient tissue on the left, a column of brown cores on the right; 8 µm/px."""
     rng = np.random.default_rng(3)
     blue = np.array((0.25, 0.26, 0.12))
     density = np.zeros((900, 900, 3))
-    density[100:800, 60:560] = blue
     rows, cols = np.ogrid[:900, :900]
+    if is_round:
+        density[np.hypot(rows - 450, cols - 310) < 180] = blue
+    else:
+        density[100:800, 60:560] = blue
     for index, dab in enumerate(densities):
         disc = np.hypot(rows - (180 + 260 * index), cols - 740) < 75
         density[disc] = 0.4 * blue + dab * DAB
@@ -154,6 +157,16 @@ def test_cores_marked_by_hand_are_measured_alike(slide_of):
     found = measure_cores(slide, view, boxes)
     marked = measure_cores(slide, view, [box.padded(20) for box in boxes])
     assert [m.dab for m in marked] == pytest.approx([f.dab for f in found], rel=0.1)
+
+
+def test_round_tissue_of_the_patient_is_no_core(slide_of):
+    slide, view = slide_with_cores(slide_of, (0.0, 0.05, 0.4), is_round=True)
+    boxes, mask = find_cores(view)
+    assert len(boxes) == 3
+    assert not mask[:, :600].any()
+    assert check_cores(view, measure_cores(slide, view, boxes), mask).severity is (
+        Severity.NOTE
+    )
 
 
 def test_tissue_alone_is_no_control(slide_of, field):

@@ -85,6 +85,9 @@ def find_cores(view: Overview) -> tuple[tuple[BoxPx, ...], Mask]:
         is_round = area >= LEAST_ROUND * np.pi / 4 * side * side
         if is_round and not at_rim and DIAMETER_UM[0] <= diameter_um <= DIAMETER_UM[1]:
             rounds.append((index, box, side, area))
+    # a piece of the patient's tissue may be round, too
+    usual = np.median([side for _, _, side, _ in rounds] or [0])
+    rounds = [one for one in rounds if usual / ALIKE <= one[2] <= usual * ALIKE]
     if len(rounds) < FEWEST or len(rounds) > 8:
         return none
     sides = [side for _, _, side, _ in rounds]
