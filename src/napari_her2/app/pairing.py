@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from napari_her2.app.status import Notice
+from napari_her2.core.error_map import LocalError
 from napari_her2.core.errors import NotReadyError, ReviewError
 from napari_her2.core.geometry import Affine
 from napari_her2.core.registration import (
@@ -22,12 +23,14 @@ from napari_her2.core.registration import (
     Light,
     Registration,
     RegistrationError,
+    light_at,
 )
 from napari_her2.core.transform import Transform
 from napari_her2.review.events import AnyEvent, Registered, RegistrationSet
 
 if TYPE_CHECKING:
     from napari_her2.app.state import SessionState
+    from napari_her2.core.region import Region
     from napari_her2.review.events import RegionKey
     from napari_her2.review.journal import Journal
     from napari_her2.slides.pair import SlidePair
@@ -272,6 +275,43 @@ def why_not_both(registration: Registration, limits: ErrorLimits) -> str | None:
     if light_of(registration, limits) is not Light.RED:
         return None
     return "H&E and IHC do not lie on each other. Register them in the Case dock."
+
+
+def error_in(
+    pair: SlidePair, region: Region, limits: ErrorLimits
+) -> tuple[LocalError, Light | None] | None:
+    """Return what is known of the error in a region, with its light.
+
+    None where there is no map of it, the light None where it is not checked.
+    """
+    error, mpp = pair.registration.error, pair.reference.mpp
+    if pair.he is None or error is None or error.local is None or mpp is None:
+        return None
+    outline_um = [(y * mpp, x * mpp) for y, x in region.vertices_yx]
+    found = error.local.within(outline_um)
+    known_um = found.p90_um if found.is_known else None
+    return found, light_at(error, known_um, limits)
+
+
+def why_not_both_in(pair: SlidePair, region: Region, limits: ErrorLimits) -> str | None:
+    """Return why the stains must not be read together in a region."""
+    found = error_in(pair, region, limits)
+    if found is None or found[1] is not Light.RED:
+        return None
+    return (
+        f"H&E and IHC lie {found[0].p90_um:.0f} µm apart in {region.name}. Choose "
+        "another place, or register them again in the Case dock."
+    )
+
+
+def pairing_caution(pair: SlidePair, region: Region, limits: ErrorLimits) -> str:
+    """Say what keeps one from trusting both stains in a region, empty if nothing."""
+    found = error_in(pair, region, limits)
+    if found is None or found[1] is Light.GREEN:
+        return ""
+    if found[1] is None:
+        return "How H&E and IHC lie on each other is not checked here."
+    return f"H&E and IHC lie up to {found[0].p90_um:.0f} µm apart here."
 
 
 def _register(pair: SlidePair, key: RegionKey) -> Iterator[Step]:
