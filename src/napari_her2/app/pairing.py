@@ -19,6 +19,7 @@ from napari_her2.core.error_map import LocalError
 from napari_her2.core.errors import NotReadyError, ReviewError
 from napari_her2.core.geometry import Affine
 from napari_her2.core.registration import (
+    NOT_REGISTERED,
     ErrorLimits,
     Light,
     Registration,
@@ -58,10 +59,14 @@ class Version:
 
 @dataclass(frozen=True, slots=True)
 class PairingWork:
-    """What is being computed about the pairing; idle where ``doing`` is empty."""
+    """What is being computed about the pairing; idle where ``doing`` is empty.
+
+    ``is_moving`` says that the slides will lie otherwise at its end.
+    """
 
     doing: str = ""
     share: float = 0.0
+    is_moving: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,6 +125,18 @@ class Pairing:
         if self._state.pairing_work.doing:
             return "The slides are being registered or checked."
         return None
+
+    @property
+    def is_unasked(self) -> bool:
+        """Whether these are slides without a manifest that nobody registered."""
+        state = self._state
+        return (
+            state.case is not None
+            and state.case.manifest_path is None
+            and [version.registration.method for version in state.versions]
+            == [NOT_REGISTERED.method]
+            and self.why_not() is None
+        )
 
     def begin(self) -> Iterator[Step]:
         """Return the registration of the open slides, for any thread.
@@ -325,7 +342,8 @@ def _register(pair: SlidePair, key: RegionKey) -> Iterator[Step]:
                 key=key, utc=datetime.now(UTC), registration=step.registration
             )
         else:
-            yield PairingWork(f"Registering: {step.doing}", step.share)
+            doing = f"Registering: {step.doing}"
+            yield PairingWork(doing, step.share, is_moving=True)
 
 
 def _check(pair: SlidePair, key: RegionKey) -> Iterator[Step]:

@@ -113,6 +113,8 @@ def _apart(state: SessionState) -> str | None:
     pair = _read_together(state)
     if pair is None:
         return None
+    if state.pairing_work.is_moving:
+        return "H&E and IHC are being registered. Wait, or cancel it in the Case dock."
     return why_not_both(pair.registration, state.error_limits)
 
 

@@ -15,6 +15,9 @@ from napari_her2.core.transform import Transform
 LEAST_LOOKED: Final = 20
 """Places to look for; with fewer nothing can be said of the error."""
 
+LEAST_CHECKED: Final = 1 / 3
+"""Share of the tissue of a section."""
+
 
 class Light(StrEnum):
     """What may be done with a registration."""
@@ -80,8 +83,8 @@ class RegistrationError:
     def light(self, limits: ErrorLimits) -> Light:
         """Return what may be done: red is off limits, amber with care.
 
-        The whole and the map of it must both hold; green also needs that half of the
-        tissue is checked.
+        The whole and the map of it must both hold; green also needs that a third of
+        the tissue is checked: that a part of one section is missing is no error.
         """
         if not self.is_told:
             return Light.AMBER
@@ -89,7 +92,8 @@ class RegistrationError:
         if self.local is None or light is Light.RED:
             return light
         whole = self.local.whole
-        by_map = limits.light(whole.p90_um) if whole.is_known else Light.AMBER
+        is_known = whole.checked >= LEAST_CHECKED
+        by_map = limits.light(whole.p90_um) if is_known else Light.AMBER
         return max(light, by_map, key=list(Light).index)
 
     def sentence(self, *, known: bool = True) -> str:

@@ -145,6 +145,7 @@ class Desk:
         self.session.state.first_read_required = preferences.first_read_required
         self.session.state.error_limits = preferences.error_limits
         self.session.state.use_profile = preferences.use_colour_profile
+        self.registrar.is_eager = preferences.register_at_once
 
 
 def desk_of(viewer: Any) -> Desk:

@@ -43,6 +43,8 @@ class PairingPanel(Listener):
         self.bar = QProgressBar()
         self.bar.setTextVisible(False)
         self.bar.setRange(0, 100)
+        self.cancel = button("Cancel", tip="Leave the slides as they lie")
+        self.cancel.clicked.connect(desk.registrar.cancel)
         self.register = button("Register", tip="Find how the IHC lies on the H&E")
         self.by_hand = button("By hand", tip="Landmarks, and moving the IHC")
         self.by_hand.setCheckable(True)
@@ -63,8 +65,12 @@ class PairingPanel(Listener):
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.setSpacing(3)
-        for widget in (self.state, self.error, self.shares, self.origin, self.bar):
+        for widget in (self.state, self.error, self.shares, self.origin):
             layout.addWidget(widget)
+        progress = QHBoxLayout()
+        progress.addWidget(self.bar, 1)
+        progress.addWidget(self.cancel)
+        layout.addLayout(progress)
         layout.addLayout(buttons)
         layout.addWidget(self.hand)
         self.hand.setVisible(False)
@@ -106,6 +112,7 @@ class PairingPanel(Listener):
         )
         self.origin.setText(origin_of(state.versions[-1]))
         self.bar.setVisible(bool(work.doing))
+        self.cancel.setVisible(work.is_moving)
         self.bar.setValue(round(100 * work.share))
         if work.doing:
             self.origin.setText(f"{work.doing}…")
