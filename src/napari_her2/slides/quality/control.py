@@ -144,13 +144,12 @@ def _brownest(slide: Slide, view: Overview, box: BoxPx) -> float:
 
 def check_cores(view: Overview, cores: Sequence[Core], mask: Mask) -> Finding:
     """Say whether three cores read 0, 1+ and 3+, whichever way round they lie."""
-    densities = [core.dab for core in cores]
-    ordered = sorted(d for d in densities if np.isfinite(d))
+    ordered = sorted(core.dab for core in cores if np.isfinite(core.dab))
     if len(ordered) < FEWEST:
         problem = f"only {len(ordered)} of the expected 0, 1+ and 3+ hold tissue"
     else:
         problem = _problem(ordered[0], ordered[1], ordered[-1])
-    figures = ", ".join(f"{d:.2f}" for d in densities)
+    figures = ", ".join(f"{core.dab:.2f}" for core in cores)
     fine = f"The control tissue reads 0, 1+ and 3+ (DAB density {figures})."
     return _finding(view, mask, problem, fine)
 
