@@ -40,7 +40,7 @@ from napari_her2.slides.slide import Slide
 from napari_her2.slides.source import SlideSource
 
 FIRST_SEED, N_SEEDS = 401, 50
-N_CONTROLS = 20
+FIRST_CONTROL, N_CONTROLS = 601, 40
 COMMAND = "python benchmarks/quality.py ROWS.json DATA"
 
 Row = dict[str, Any]
@@ -116,17 +116,19 @@ def field_rows(jobs: list[Job], workers: int) -> list[Row]:
     ]
 
 
-def control_rows(first: int) -> list[Row]:
+def control_rows() -> list[Row]:
     """Assess slides with control tissue, good and bad."""
-    looked = [look_at_control(seed) for seed in range(first, first + N_CONTROLS)]
+    seeds = range(FIRST_CONTROL, FIRST_CONTROL + N_CONTROLS)
+    looked = [look_at_control(seed) for seed in seeds]
     for one in looked:
         print(json.dumps(one, ensure_ascii=False), flush=True)
     of = f"of {N_CONTROLS}"
     passed = sum(one["good"] is not None and one["good"][0] == "note" for one in looked)
     failed = sum(one["bad"] is not None and one["bad"][0] == "block" for one in looked)
+    least = 0.95 * N_CONTROLS
     return [
-        row("good control tissue passed", passed, of, N_CONTROLS),
-        row("bad control tissue blocked", failed, of, N_CONTROLS),
+        row("good control tissue passed", passed, of, least),
+        row("bad control tissue blocked", failed, of, least),
     ]
 
 
@@ -180,7 +182,7 @@ def main() -> None:
         given.fields.mkdir(parents=True, exist_ok=True)
     seeds = range(given.first, given.first + given.seeds)
     jobs = [Job(seed, stain, given.fields) for seed in seeds for stain in Stain]
-    rows = field_rows(jobs, given.workers) + control_rows(given.first)
+    rows = field_rows(jobs, given.workers) + control_rows()
     data = given.data or os.environ.get("NAPARI_HER2_DATA")
     if data is not None:
         rows += real_rows(Path(data))

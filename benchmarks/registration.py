@@ -30,7 +30,12 @@ from rows import Rows, row_of
 from serial_sections import TURNS, LandmarkPair, landmark_pairs
 
 from napari_her2.core.geometry import BoxPx
-from napari_her2.core.registration import ErrorLimits, Light, Registration
+from napari_her2.core.registration import (
+    ErrorLimits,
+    Light,
+    Registration,
+    RegistrationError,
+)
 from napari_her2.core.score import Stain
 from napari_her2.phantom.deformation import SectionTransform
 from napari_her2.phantom.missing_tissue import without_tissue
@@ -48,6 +53,7 @@ FIRST_SEED = 9000
 VIRTUAL_MPP = 2.0
 MISSING = 0.3
 WITHIN_UM = 25.0
+FAR_UM = 50.0
 ABOUT_UM = 1.0
 """Errors below that count as equal: it is half a pixel."""
 UNRELATED = 10
@@ -140,6 +146,7 @@ def real(folder: Path, table: list[list[Any]]) -> Rows:
 def virtual(count: int, rendered: Path, table: list[list[Any]]) -> Rows:
     """Register virtual pairs, then sections that do not belong together."""
     sections, good, predicted, green_but_failed, seconds = [], [], [], 0, []
+    mapped: list[tuple[Any, Any]] = []
     for seed in range(FIRST_SEED, FIRST_SEED + count):
         recipe = recipe_of(seed)
         he, ihc = (section_of(image, VIRTUAL_MPP) for image in images(recipe, rendered))
@@ -147,9 +154,10 @@ def virtual(count: int, rendered: Path, table: list[list[Any]]) -> Rows:
         began = time.process_time()
         found = register(he, ihc, scale_known=True)
         seconds.append(time.process_time() - began)
-        away = true_error_um(found, recipe, he, ihc)
+        places, away = true_error_um(found, recipe, he, ihc)
         error = found.error
         assert error is not None
+        mapped.append((mapped_um(error, places), away))
         light = error.light(ErrorLimits())
         middle = float(np.median(away))
         good.append(middle <= WITHIN_UM)
@@ -170,6 +178,9 @@ def virtual(count: int, rendered: Path, table: list[list[Any]]) -> Rows:
         print(*table[-1], sep=", ", flush=True)
     share, told = 100 * np.mean(good), 100 * np.mean(predicted)
     name = f"{count} virtual pairs"
+    by_map, away = (np.concatenate(one) for one in zip(*mapped, strict=True))
+    green = by_map <= ErrorLimits().green_um
+    off = away > FAR_UM
     return [
         row(f"{name}, median error within 25 µm", share, "%", at_least=98),
         row(
@@ -186,7 +197,15 @@ def virtual(count: int, rendered: Path, table: list[list[Any]]) -> Rows:
             exactly=UNRELATED,
         ),
         row(f"{name}, processor time each, median", median(seconds), "s"),
+        row(f"{name}, tissue that the map checks", _percent(by_map >= 0), "%"),
+        row(f"{name}, tissue that lies 50 µm off or more", _percent(off), "%"),
+        row(f"{name}, the same where the map is green", _percent(off[green]), "%"),
+        row(f"{name}, where it is not green", _percent(off[~green]), "%"),
     ]
+
+
+def _percent(is_so: Any) -> float:
+    return 100 * float(np.mean(is_so))
 
 
 def large(rendered: Path) -> Rows:
@@ -250,17 +269,28 @@ def images(recipe: PhantomRecipe, rendered: Path) -> list[Any]:
         return [both["he"], both["ihc"]]
 
 
+def mapped_um(error: RegistrationError, places_um: Any) -> Any:
+    """Return what the map says of places: µm, NaN where it does not know."""
+    local = error.local
+    assert local is not None
+    known = {(cell.row, cell.col): cell.error_um for cell in local.cells}
+    cells = np.floor((places_um - np.array(local.origin_um)) / local.cell_um)
+    if not error.is_evident:
+        return np.full(len(cells), np.inf)
+    return np.array([known.get(tuple(cell)) for cell in cells.astype(int)], float)
+
+
 def true_error_um(
     found: Registration, recipe: PhantomRecipe, he: Section, ihc: Section
-) -> Any:
-    """Return the error, in µm on the H&E, over tissue that both sections have."""
+) -> tuple[Any, Any]:
+    """Return places (µm) of tissue that both sections have, and the error in them."""
     places = (np.argwhere(he.tissue)[::97] + 0.5) * VIRTUAL_MPP
     there = SectionTransform.of_recipe(recipe).he_to_ihc(places)
     at = np.floor(there / VIRTUAL_MPP).astype(int)
     inside = ((at >= 0) & (at < ihc.shape)).all(1)
     inside[inside] = ihc.tissue[tuple(at[inside].T)]
     away = found.transform.apply(places[inside]) - there[inside]
-    return np.linalg.norm(away, axis=1) / recipe.offset.scale
+    return places[inside], np.linalg.norm(away, axis=1) / recipe.offset.scale
 
 
 def main() -> None:

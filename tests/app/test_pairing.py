@@ -84,7 +84,9 @@ def test_progress_is_shown_while_slides_register(session, register):
     register(FOUND)
     steps = session.pairing.begin()
     session.pairing.absorb(next(steps))
-    assert session.state.pairing_work == PairingWork("Registering: aligning", 0.4)
+    assert session.state.pairing_work == PairingWork(
+        "Registering: aligning", 0.4, is_moving=True
+    )
     assert "being registered" in session.pairing.why_not()
     with pytest.raises(NotReadyError, match="being registered"):
         session.pairing.begin()

@@ -3,9 +3,11 @@ from dataclasses import replace
 import pytest
 
 from napari_her2.cli import pairing
-from napari_her2.cli.pairing import settled
+from napari_her2.cli.pairing import refuse_apart, settled
+from napari_her2.core.error_map import ErrorCell, ErrorMap
 from napari_her2.core.errors import NotReadyError, UsageError
-from napari_her2.core.geometry import Affine
+from napari_her2.core.geometry import Affine, BoxPx
+from napari_her2.core.region import Region
 from napari_her2.core.registration import (
     NOT_REGISTERED,
     Registration,
@@ -77,3 +79,15 @@ def test_a_file_stands_above_the_case_where_its_scales_fit(pair, tmp_path):
     write_registration(RegistrationFile(found(GOOD), 0.5, 0.5, False), path)
     with pytest.raises(UsageError, match="Register these slides again"):
         settled(pair, path)
+
+
+def test_a_region_where_they_lie_apart_is_refused(pair):
+    cells = (ErrorCell(0, 0, 1.0, 3.0), ErrorCell(0, 1, 1.0, 160.0))
+    error = replace(GOOD, local=ErrorMap((0.0, 0.0), 100.0, cells))
+    pair = replace(pair, registration=found(error))
+    um = round(1 / pair.he.mpp)
+    refuse_apart(pair, Region.from_box("r", "Region", BoxPx(0, 0, 90 * um, 90 * um)))
+    with pytest.raises(NotReadyError, match="160 µm apart"):
+        refuse_apart(
+            pair, Region.from_box("r", "Region", BoxPx(0, 110 * um, 90 * um, 150 * um))
+        )

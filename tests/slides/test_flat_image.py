@@ -7,7 +7,6 @@ import imagecodecs
 import numpy as np
 import pytest
 
-from napari_her2.slides.flat_image import _upright
 from napari_her2.slides.halving import halve
 from napari_her2.slides.slide import open_slide
 
@@ -52,18 +51,6 @@ def test_the_default_density_of_a_jpeg_is_no_scale(tmp_path, noise):
     path.write_bytes(data[:at] + struct.pack(">BHH", 2, 20000, 20000) + data[at + 5 :])
     with open_slide(path) as slide:
         assert slide.mpp == pytest.approx(0.5)
-
-
-@pytest.mark.parametrize(
-    ("orientation", "corner"),
-    [
-        *[(1, "abcd"), (2, "badc"), (3, "dcba"), (4, "cdab")],
-        *[(5, "acbd"), (6, "cadb"), (7, "dbca"), (8, "bdac")],
-    ],
-)
-def test_every_exif_orientation(orientation, corner):
-    image = np.frombuffer(b"abcd", np.uint8).reshape(2, 2, 1)
-    assert _upright(image, orientation).tobytes() == corner.encode()
 
 
 def test_an_exif_orientation_is_applied(tmp_path, noise):

@@ -4,7 +4,7 @@ import sys
 from contextlib import suppress
 
 import pytest
-from hostile_files import CAP_BYTES, read_all, try_format
+from hostile_files import CAP_BYTES, damaged_files, is_held, read_all, try_format
 from mutations import FORMATS, mutate
 
 from napari_her2.core.errors import SlideError
@@ -49,6 +49,15 @@ def test_damaged_files_in_workers(tmp_path, name):
             read_all(open_slide(path))
 
 
+def test_a_file_that_ends_its_process_is_refused_by_name(tmp_path):
+    """OpenSlide 4.0 breaks on this one while it opens it."""
+    with damaged_files("MRXS") as damaged:
+        path = damaged(464)
+        with pytest.raises(SlideError, match=r"crashed|cannot read it"):
+            open_slide(path)
+    assert is_held("MRXS", 464)
+
+
 _BAD_CHILD = """
 import json, os, sys, time
 for seed in range(int(sys.argv[2]), int(sys.argv[3])):
@@ -64,7 +73,9 @@ for seed in range(int(sys.argv[2]), int(sys.argv[3])):
 
 def test_the_harness_sees_what_a_file_does_to_its_process(monkeypatch):
     monkeypatch.setattr("hostile_files.HANG_S", 1.0)
-    outcome = try_format("any", 6, 2, (sys.executable, "-c", _BAD_CHILD))
+    child = (sys.executable, "-c", _BAD_CHILD)
+    outcome = try_format("any", 6, 2, child, held=lambda name, seed: seed == 3)
     assert (outcome.crashed, outcome.hung) == ([3], [5])
+    assert outcome.not_held == [5]
     assert outcome.escaped == ["seed 4: KeyError"]
-    assert (outcome.n_refused, outcome.n_bad) == (3, 3)
+    assert (outcome.n_refused, outcome.n_bad) == (3, 2)

@@ -1,12 +1,15 @@
+import time
 from dataclasses import replace
 
 import numpy as np
 import pytest
 
 from napari_her2.app.pairing import Checked, Landmark, PairingWork
+from napari_her2.app.run_plan import RunTarget
 from napari_her2.core.errors import SlideError
 from napari_her2.core.registration import RegistrationError
 from napari_her2.viewer.landmark_tool import Awaited
+from napari_her2.viewer.registrar import REST_MS
 from napari_her2.viewer.roles import Role, find
 
 ERROR = RegistrationError(2.0, 6.0, 90, 100, 3.0)
@@ -32,6 +35,66 @@ def test_a_problem_becomes_a_notice(open_desk, qtbot, monkeypatch):
     state = open_desk.session.state
     qtbot.waitUntil(lambda: state.notice is not None and state.notice.is_error)
     assert "it ends early" in state.notice.text
+
+
+@pytest.fixture
+def loose(desk, virtual_case, monkeypatch):
+    """A desk with both slides open that nobody registered, and a quick registration."""
+    begun = []
+
+    def steps():
+        begun.append(1)
+        yield PairingWork("Registering: aligning", 0.5, is_moving=True)
+        while len(begun) < 2:
+            time.sleep(0.01)
+            yield PairingWork("Registering: aligning", 0.6, is_moving=True)
+
+    monkeypatch.setattr(desk.session.pairing, "begin", steps)
+    monkeypatch.setattr(desk.session.pairing, "begin_check", lambda: None)
+    desk.begun = begun
+    desk.paths = [virtual_case.parent / f"{stain}.ome.tif" for stain in ("he", "ihc")]
+    yield desk
+    desk.registrar.cancel()
+    begun += [1, 1]
+
+
+def test_loose_slides_are_registered_once_without_being_asked(loose, qtbot):
+    loose.registrar.is_eager = True
+    loose.open_paths(loose.paths)
+    state = loose.session.state
+    qtbot.waitUntil(lambda: state.pairing_work.is_moving)
+    loose.registrar.cancel()
+    assert state.pairing_work == PairingWork()
+    qtbot.waitUntil(lambda: not loose.registrar.is_busy)
+    assert state.pairing_work == PairingWork()
+    # the reader does not want it: it does not begin again by itself
+    state.pair = replace(state.pair)
+    qtbot.wait(REST_MS + 300)
+    assert loose.begun == [1]
+    assert not loose.registrar.is_busy
+
+
+@pytest.mark.parametrize(
+    ("is_eager", "is_loose", "asks"),
+    [(False, True, False), (True, False, False), (True, True, True)],
+)
+def test_nothing_else_is_registered_by_itself(
+    loose, virtual_case, qtbot, is_eager, is_loose, asks
+):
+    loose.registrar.is_eager = is_eager
+    loose.open_paths(loose.paths if is_loose else [virtual_case])
+    qtbot.wait(REST_MS + 300)
+    assert bool(loose.begun) is asks
+
+
+def test_both_stains_are_not_run_while_they_are_being_registered(open_desk):
+    plan = open_desk.session.plan
+    assert plan(RunTarget.VIEW).can_run
+    work = PairingWork("Registering: aligning", 0.4, is_moving=True)
+    open_desk.session.pairing.absorb(work)
+    assert "being registered" in plan(RunTarget.VIEW).tooltip
+    open_desk.session.pairing.end()
+    assert plan(RunTarget.VIEW).can_run
 
 
 def test_the_ihc_layer_moves_and_nothing_else_is_made_anew(open_desk):

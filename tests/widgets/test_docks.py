@@ -2,11 +2,19 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from qtpy.QtGui import QTextDocumentFragment
 from qtpy.QtWidgets import QComboBox, QLabel, QPushButton, QTreeWidget, QWidget
 
 from napari_her2.app.pairing import Checked, Landmark, PairingWork
 from napari_her2.app.run_plan import RunTarget
-from napari_her2.core.records import RESEARCH_USE, Arm, GateVerdict, Provenance
+from napari_her2.core.error_map import ErrorCell, ErrorMap
+from napari_her2.core.records import (
+    RESEARCH_USE,
+    Arm,
+    Evidence,
+    GateVerdict,
+    Provenance,
+)
 from napari_her2.core.registration import RegistrationError
 from napari_her2.core.score import NotAssessable, Score
 from napari_her2.review.events import ReasonCode
@@ -443,6 +451,45 @@ def test_the_pairing_is_told_in_words_and_a_light(dock, open_desk):
     )
     set_error(open_desk, BAD)
     assert "do not lie on each other" in panel.state.text()
+
+
+def on_the_map(*cells):
+    """An error with cells (row, col, tissue, error) of 100 µm."""
+    return replace(
+        GOOD, local=ErrorMap((0.0, 0.0), 100.0, tuple(ErrorCell(*c) for c in cells))
+    )
+
+
+def test_the_map_is_told_in_shares_and_shown_on_the_slide(dock, open_desk):
+    case = dock(CaseDock, open_desk)
+    panel = case.pairing
+    set_error(open_desk, GOOD)
+    assert not panel.map.isEnabled()
+    assert not panel.shares.isVisible()
+    set_error(open_desk, on_the_map((0, 0, 0.75, 4.0), (0, 1, 0.25, None)))
+    assert panel.shares.isVisible()
+    said = QTextDocumentFragment.fromHtml(panel.shares.text()).toPlainText()
+    assert said.replace("\xa0", " ") == ("Tissue: ● 75% up to 25 µm, ● 25% not checked")
+    panel.map.click()
+    assert find(open_desk.viewer.layers, Role.ERROR_MAP) is not None
+    assert panel.map.isChecked()
+    open_desk.viewer.layers.remove(find(open_desk.viewer.layers, Role.ERROR_MAP))
+    assert not panel.map.isChecked()
+
+
+def test_a_suggestion_says_where_the_stains_lie_unchecked(dock, open_desk, reveal):
+    assist = dock(AssistDock, open_desk)
+    card = assist.result
+    reveal(evidence=Evidence.BOTH)
+    cells = [(row, col) for row in range(12) for col in range(12)]
+    for error_um, words in (
+        (4.0, ""),
+        (40.0, "H&E and IHC lie up to 40 µm apart here."),
+        (None, "How H&E and IHC lie on each other is not checked here."),
+    ):
+        set_error(open_desk, on_the_map(*((*cell, 1.0, error_um) for cell in cells)))
+        assert card.pairing.text() == words
+        assert card.pairing.isVisible() == bool(words)
 
 
 def test_registering_shows_how_far_it_is(dock, open_desk):

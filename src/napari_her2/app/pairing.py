@@ -15,19 +15,23 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from napari_her2.app.status import Notice
+from napari_her2.core.error_map import LocalError
 from napari_her2.core.errors import NotReadyError, ReviewError
 from napari_her2.core.geometry import Affine
 from napari_her2.core.registration import (
+    NOT_REGISTERED,
     ErrorLimits,
     Light,
     Registration,
     RegistrationError,
+    light_at,
 )
 from napari_her2.core.transform import Transform
 from napari_her2.review.events import AnyEvent, Registered, RegistrationSet
 
 if TYPE_CHECKING:
     from napari_her2.app.state import SessionState
+    from napari_her2.core.region import Region
     from napari_her2.review.events import RegionKey
     from napari_her2.review.journal import Journal
     from napari_her2.slides.pair import SlidePair
@@ -55,10 +59,14 @@ class Version:
 
 @dataclass(frozen=True, slots=True)
 class PairingWork:
-    """What is being computed about the pairing; idle where ``doing`` is empty."""
+    """What is being computed about the pairing; idle where ``doing`` is empty.
+
+    ``is_moving`` says that the slides will lie otherwise at its end.
+    """
 
     doing: str = ""
     share: float = 0.0
+    is_moving: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,6 +125,18 @@ class Pairing:
         if self._state.pairing_work.doing:
             return "The slides are being registered or checked."
         return None
+
+    @property
+    def is_unasked(self) -> bool:
+        """Whether these are slides without a manifest that nobody registered."""
+        state = self._state
+        return (
+            state.case is not None
+            and state.case.manifest_path is None
+            and [version.registration.method for version in state.versions]
+            == [NOT_REGISTERED.method]
+            and self.why_not() is None
+        )
 
     def begin(self) -> Iterator[Step]:
         """Return the registration of the open slides, for any thread.
@@ -274,6 +294,43 @@ def why_not_both(registration: Registration, limits: ErrorLimits) -> str | None:
     return "H&E and IHC do not lie on each other. Register them in the Case dock."
 
 
+def error_in(
+    pair: SlidePair, region: Region, limits: ErrorLimits
+) -> tuple[LocalError, Light | None] | None:
+    """Return what is known of the error in a region, with its light.
+
+    None where there is no map of it, the light None where it is not checked.
+    """
+    error, mpp = pair.registration.error, pair.reference.mpp
+    if pair.he is None or error is None or error.local is None or mpp is None:
+        return None
+    outline_um = [(y * mpp, x * mpp) for y, x in region.vertices_yx]
+    found = error.local.within(outline_um)
+    known_um = found.p90_um if found.is_known else None
+    return found, light_at(error, known_um, limits)
+
+
+def why_not_both_in(pair: SlidePair, region: Region, limits: ErrorLimits) -> str | None:
+    """Return why the stains must not be read together in a region."""
+    found = error_in(pair, region, limits)
+    if found is None or found[1] is not Light.RED:
+        return None
+    return (
+        f"H&E and IHC lie {found[0].p90_um:.0f} µm apart in {region.name}. Choose "
+        "another place, or register them again in the Case dock."
+    )
+
+
+def pairing_caution(pair: SlidePair, region: Region, limits: ErrorLimits) -> str:
+    """Say what keeps one from trusting both stains in a region, empty if nothing."""
+    found = error_in(pair, region, limits)
+    if found is None or found[1] is Light.GREEN:
+        return ""
+    if found[1] is None:
+        return "How H&E and IHC lie on each other is not checked here."
+    return f"H&E and IHC lie up to {found[0].p90_um:.0f} µm apart here."
+
+
 def _register(pair: SlidePair, key: RegionKey) -> Iterator[Step]:
     from napari_her2.slides.registration.files import RegistrationFile
     from napari_her2.slides.registration.register import register_slides
@@ -285,7 +342,8 @@ def _register(pair: SlidePair, key: RegionKey) -> Iterator[Step]:
                 key=key, utc=datetime.now(UTC), registration=step.registration
             )
         else:
-            yield PairingWork(f"Registering: {step.doing}", step.share)
+            doing = f"Registering: {step.doing}"
+            yield PairingWork(doing, step.share, is_moving=True)
 
 
 def _check(pair: SlidePair, key: RegionKey) -> Iterator[Step]:

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import partial
 from typing import TYPE_CHECKING
 
-from napari_her2.app.pairing import why_not_both
+from napari_her2.app.pairing import why_not_both, why_not_both_in
 from napari_her2.app.quality_gate import blocked_by
 from napari_her2.core.geometry import BoxPx
 from napari_her2.core.region import Region
@@ -67,8 +68,8 @@ class RunSituation:
     ``view_px`` is the visible box and ``slide_px`` the whole reference slide,
     both in its level-0 pixels; None when there is none. ``refusals`` say why slides
     cannot be assessed; a forced run has none. ``apart`` says why the two stains must
-    not be read together, ``quality`` what must be overruled first, also for a forced
-    run.
+    not be read together, ``apart_in`` why not in a region, ``quality`` what must be
+    overruled first, also for a forced run.
     """
 
     slide_px: BoxPx | None
@@ -79,6 +80,7 @@ class RunSituation:
     drawn: tuple[Region, ...]
     refusals: tuple[str, ...] = ()
     apart: str | None = None
+    apart_in: Callable[[Region], str | None] = lambda _: None
     quality: tuple[str, ...] = ()
 
 
@@ -101,18 +103,35 @@ def situation_of(
         drawn=state.regions,
         refusals=() if state.forced else state.refusals,
         apart=_apart(state),
+        apart_in=partial(_apart_in, state),
         quality=blocked_by(state.quality, state.overruled),
     )
 
 
 def _apart(state: SessionState) -> str | None:
     """Return why the model must not read both slides together."""
+    pair = _read_together(state)
+    if pair is None:
+        return None
+    if state.pairing_work.is_moving:
+        return "H&E and IHC are being registered. Wait, or cancel it in the Case dock."
+    return why_not_both(pair.registration, state.error_limits)
+
+
+def _apart_in(state: SessionState, region: Region) -> str | None:
+    """Return why it must not in a region."""
+    pair = _read_together(state)
+    if pair is None:
+        return None
+    return why_not_both_in(pair, region, state.error_limits)
+
+
+def _read_together(state: SessionState) -> SlidePair | None:
+    """Return the slides where the model reads both of them."""
     pair, bundle = state.pair, state.bundle
     if pair is None or pair.he is None or pair.ihc is None or bundle is None:
         return None
-    if len(bundle.card.inputs) < 2:
-        return None
-    return why_not_both(pair.registration, state.error_limits)
+    return pair if len(bundle.card.inputs) == 2 else None
 
 
 def unknown_scales(pair: SlidePair) -> tuple[Stain, ...]:
@@ -141,6 +160,8 @@ def plan_run(target: RunTarget, now: RunSituation) -> RunPlan:
     if isinstance(regions, str):
         reasons.append(regions)
         regions = ()
+    if not now.apart:
+        reasons.extend(filter(None, map(now.apart_in, regions)))
     if reasons:
         return RunPlan(target, reasons=tuple(reasons))
     near = now.view_px.center if now.view_px is not None else None

@@ -5,9 +5,10 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
-from napari_her2.app.pairing import light_of
+from napari_her2.app.pairing import error_in, light_of
 from napari_her2.cli.progress import follow_registration
 from napari_her2.core.errors import NotReadyError, UsageError
+from napari_her2.core.region import Region
 from napari_her2.core.registration import NOT_REGISTERED, ErrorLimits, Light
 from napari_her2.slides.pair import SlidePair
 
@@ -51,3 +52,19 @@ def settled(pair: SlidePair, transform: Path | None) -> SlidePair:
             "Look at them in the window, or run on one of them alone.",
         )
     return pair
+
+
+def refuse_apart(pair: SlidePair, region: Region) -> None:
+    """Refuse a region in which the slides do not lie on each other.
+
+    Raises
+    ------
+    NotReadyError
+        With how far they are apart there.
+    """
+    found = error_in(pair, region, ErrorLimits())
+    if found is not None and found[1] is Light.RED:
+        raise NotReadyError(
+            f"H&E and IHC lie {found[0].p90_um:.0f} µm apart in this region.",
+            "Look at them in the window, or choose another region.",
+        )

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from napari_her2.cli.pairing import settled
+from napari_her2.cli.pairing import refuse_apart, settled
 from napari_her2.cli.progress import follow_run
 from napari_her2.cli.quality import refuse_low_quality
 from napari_her2.core.errors import UsageError
@@ -68,6 +68,8 @@ def run(
             pair = settled(opened_pair, transform)
         slide_px = BoxPx.of_shape(pair.reference.shape)
         area = _region(region, slide_px)
+        if len(opened.card.inputs) == 2:
+            refuse_apart(pair, area)
         analysis = Analysis(pair, opened, device=device, backend=backend, forced=force)
         analysis.refuse_unfamiliar()
         refuse_low_quality(opened_pair, forced=force)

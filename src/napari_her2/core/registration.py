@@ -8,11 +8,15 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, Final
 
+from napari_her2.core.error_map import ErrorMap, is_number
 from napari_her2.core.geometry import Affine
 from napari_her2.core.transform import Transform
 
 LEAST_LOOKED: Final = 20
 """Places to look for; with fewer nothing can be said of the error."""
+
+LEAST_CHECKED: Final = 1 / 3
+"""Share of the tissue of a section."""
 
 
 class Light(StrEnum):
@@ -30,6 +34,12 @@ class ErrorLimits:
     green_um: float = 25.0
     red_um: float = 100.0
 
+    def light(self, error_um: float) -> Light:
+        """Return the light of an error; red where it is NaN."""
+        if not error_um <= self.red_um:
+            return Light.RED
+        return Light.GREEN if error_um <= self.green_um else Light.AMBER
+
 
 @dataclass(frozen=True, slots=True)
 class RegistrationError:
@@ -44,6 +54,8 @@ class RegistrationError:
         Places recognised, and looked for; places overlap.
     n_chance
         How many would be recognised by chance; None where a person recognised them.
+    local
+        The error square by square; None where places are too few for that.
     """
 
     median_um: float
@@ -51,6 +63,7 @@ class RegistrationError:
     n_found: int
     n_looked: int
     n_chance: float | None = None
+    local: ErrorMap | None = None
 
     @property
     def is_evident(self) -> bool:
@@ -68,12 +81,20 @@ class RegistrationError:
         return self.n_chance is None or self.n_looked >= LEAST_LOOKED
 
     def light(self, limits: ErrorLimits) -> Light:
-        """Return what may be done: red is off limits, amber with care."""
+        """Return what may be done: red is off limits, amber with care.
+
+        The whole and the map of it must both hold; green also needs that a third of
+        the tissue is checked: that a part of one section is missing is no error.
+        """
         if not self.is_told:
             return Light.AMBER
-        if not self.is_evident or not self.p90_um <= limits.red_um:
-            return Light.RED
-        return Light.GREEN if self.p90_um <= limits.green_um else Light.AMBER
+        light = limits.light(self.p90_um) if self.is_evident else Light.RED
+        if self.local is None or light is Light.RED:
+            return light
+        whole = self.local.whole
+        is_known = whole.checked >= LEAST_CHECKED
+        by_map = limits.light(whole.p90_um) if is_known else Light.AMBER
+        return max(light, by_map, key=list(Light).index)
 
     def sentence(self, *, known: bool = True) -> str:
         """Return what was found, in words.
@@ -95,6 +116,30 @@ class RegistrationError:
             f"error {_short(self.median_um)} {unit} (median), "
             f"{_short(self.p90_um)} {unit} (90th percentile) at {self.n_found} places"
         )
+
+
+def light_at(
+    error: RegistrationError | None, cell_um: float | None, limits: ErrorLimits
+) -> Light | None:
+    """Return the light of a square, None where it is not checked.
+
+    Where the registration as a whole is red, what was recognised is chance.
+    """
+    if error is None or cell_um is None or not error.is_told:
+        return None
+    return limits.light(cell_um) if error.is_evident else Light.RED
+
+
+def shares_by_light(
+    error: RegistrationError, limits: ErrorLimits
+) -> dict[Light | None, float]:
+    """Return which share of the tissue has which light; None is not checked."""
+    shares: dict[Light | None, float] = dict.fromkeys((*Light, None), 0.0)
+    cells = () if error.local is None else error.local.cells
+    total = math.fsum(cell.tissue for cell in cells)
+    for cell in cells:
+        shares[light_at(error, cell.error_um, limits)] += cell.tissue / total
+    return shares
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,6 +182,7 @@ class Registration:
                 "n_chance": None
                 if error.n_chance is None
                 else round(error.n_chance, 3),
+                "local": None if error.local is None else error.local.to_json(),
             },
         }
 
@@ -170,21 +216,17 @@ def _error(fields: Any) -> RegistrationError | None:
             "n_looked": int(n_looked),
             "n_chance": chance,
         } if all(value is None or is_number(value) for value in (median, p90, chance)):
-            if 0 <= n_found <= n_looked:
+            local = fields.get("local")  # journals before there was one have none
+            if 0 <= n_found <= n_looked and isinstance(local, dict | None):
                 return RegistrationError(
                     math.nan if median is None else float(median),
                     math.nan if p90 is None else float(p90),
                     n_found,
                     n_looked,
                     None if chance is None else float(chance),
+                    None if local is None else ErrorMap.from_json(local),
                 )
     raise ValueError("its error is no error of a registration")
-
-
-def is_number(value: Any) -> bool:
-    """Whether a value of JSON is a finite number."""
-    is_real = isinstance(value, int | float) and not isinstance(value, bool)
-    return is_real and math.isfinite(value)
 
 
 def _short(value: float) -> str:

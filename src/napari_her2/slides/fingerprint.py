@@ -37,6 +37,7 @@ from typing import TYPE_CHECKING, Any, Final, Protocol
 
 import numpy as np
 
+from napari_her2.slides.orientation import UPRIGHT
 from napari_her2.slides.shared_file import SharedFile
 
 if TYPE_CHECKING:
@@ -76,6 +77,8 @@ def fingerprint_tiff(file: SharedFile, levels: Sequence[TiffBlocks]) -> str:
     left = _COARSE_BYTES
     for level in reversed(levels):
         digest.update(str((level.shape, level.block_px)).encode())
+        if level.orientation not in (None, UPRIGHT):
+            digest.update(f"orientation {level.orientation}".encode())
         digest.update(level.offsets.astype("<i8").tobytes())
         digest.update(level.byte_counts.astype("<i8").tobytes())
         n_bytes = int(level.byte_counts.sum())

@@ -20,6 +20,7 @@ from napari_her2.slides.broken import Broken, kind_of
 from napari_her2.slides.codestream import JPEG_FRAMES
 from napari_her2.slides.embedded_profile import flat_icc
 from napari_her2.slides.fingerprint import fingerprint_file
+from napari_her2.slides.orientation import ORIENTATIONS, upright
 from napari_her2.slides.scale import square_mpp
 from napari_her2.slides.shared_file import SharedFile
 from napari_her2.slides.source import SlideSource
@@ -136,18 +137,7 @@ def _decode(
         raise _damaged(path, f"it decodes to {image.dtype} {image.shape}")
     if image.shape[:2] != shape:
         raise _damaged(path, f"its header says {shape}, it is {image.shape[:2]}")
-    return np.ascontiguousarray(_upright(flatten_alpha(image, ""), header.orientation))
-
-
-def _upright(image: NDArray[np.uint8], orientation: int) -> NDArray[np.uint8]:
-    """Turn an image as its EXIF orientation (1–8) asks."""
-    if orientation in (5, 6, 7, 8):
-        image = image.transpose(1, 0, 2)
-    if orientation in (3, 4, 7, 8):
-        image = image[::-1]
-    if orientation in (2, 3, 6, 7):
-        image = image[:, ::-1]
-    return image
+    return np.ascontiguousarray(upright(flatten_alpha(image, ""), header.orientation))
 
 
 def _png_header(data: bytes) -> _Header:
@@ -218,7 +208,7 @@ def _exif_orientation(exif: bytes) -> int:
             tag, _, _, value = struct.unpack_from(
                 order + "HHIH", exif, at + 2 + 12 * index
             )
-            if tag == 274 and 1 <= value <= 8:
+            if tag == 274 and value in ORIENTATIONS:
                 return int(value)
     except struct.error:
         pass

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from napari_her2.core.errors import SlideError
 from napari_her2.slides.broken import kind_of
 from napari_her2.slides.codestream import announced_px
+from napari_her2.slides.orientation import ORIENTATIONS, UPRIGHT
 from napari_her2.slides.shared_file import SharedFile
 from napari_her2.slides.source import shrinking, tried
 
@@ -40,11 +41,17 @@ class TiffBlocks:
     page
         A page or frame of the same file, in any open ``tifffile.TiffFile``.
 
+    Attributes
+    ----------
+    orientation : int or None
+        How the page is stored, 1 to 8; None where it does not say. Blocks come as
+        they are stored.
+
     Raises
     ------
     SlideError
-        If the page is no 8-bit RGB image, is turned, has absurd sizes, or its
-        blocks lie outside the file.
+        If the page is no 8-bit RGB image, has absurd sizes, or its blocks lie
+        outside the file.
     """
 
     def __init__(self, file: SharedFile, page: Any) -> None:
@@ -59,6 +66,7 @@ class TiffBlocks:
         )
         self.block_px: tuple[int, int] = (int(height), int(width))
         self._check_size(key)
+        self.orientation = self._orientation(key)
         self._n_cols = -(-self.shape[1] // width)
         self._n_blocks = self._n_cols * -(-self.shape[0] // height)
         self._planes = key.samplesperpixel if key.planarconfig == 2 else 1
@@ -142,13 +150,19 @@ class TiffBlocks:
             raise self._refuse(f"an image of {key.samplesperpixel} channels")
         if photometric == _YCBCR and key.compression not in _JPEG:
             raise self._refuse("YCbCr without JPEG, which is not supported")
-        orientation = key.tags.get(274)
-        if orientation is not None and int(orientation.value or 1) != 1:
+
+    def _orientation(self, key: Any) -> int | None:
+        tag = key.tags.get(274)
+        if tag is None:
+            return None
+        value = tag.value or UPRIGHT  # some writers leave it 0
+        if value not in ORIENTATIONS:
             raise SlideError(
                 self._file.path,
-                f"its orientation tag says that it is turned ({orientation.value}).",
+                f"its orientation tag makes no sense ({value}).",
                 "Export it upright (orientation 1).",
             )
+        return int(value)
 
     def _check_size(self, key: Any) -> None:
         height, width = self.shape

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,13 +11,16 @@ from typing import Any
 import tifffile
 
 from napari_her2.core.errors import SlideError
+from napari_her2.slides.block_cache import BlockCache
 from napari_her2.slides.broken import kind_of
 from napari_her2.slides.colour import MAX_ICC_BYTES
 from napari_her2.slides.fingerprint import fingerprint_tiff
+from napari_her2.slides.level import BlockSource
 from napari_her2.slides.openslide_slide import open_openslide
+from napari_her2.slides.orientation import UPRIGHT, UprightBlocks
 from napari_her2.slides.shared_file import SharedFile
 from napari_her2.slides.source import SlideSource
-from napari_her2.slides.tiff_blocks import read_pages
+from napari_her2.slides.tiff_blocks import TiffBlocks, read_pages
 from napari_her2.slides.tiff_scan import scan_tiff
 
 # tifffile logs what it finds odd; what matters here becomes a SlideError
@@ -50,6 +53,7 @@ def open_tiff(path: Path) -> SlideSource:
                 return open_openslide(path)
             content = _family(tiff)(path, tiff)
             levels = read_pages(file, content.pages)
+            standing = _upright(path, levels)
             icc = _icc(content.pages[0])
         fingerprint = fingerprint_tiff(file, levels)
     except SlideError:
@@ -63,13 +67,28 @@ def open_tiff(path: Path) -> SlideSource:
             "Copy or export the file again.",
         ) from error
     return SlideSource(
-        levels, content.mpp, fingerprint, file.close, content.is_synthetic, icc
+        standing, content.mpp, fingerprint, file.close, content.is_synthetic, icc
     )
 
 
 def _parsed(path: Path) -> Any:
     # companion files named in OME-XML are never opened: only this file was given
     return tifffile.TiffFile(path, _multifile=False)
+
+
+def _upright(path: Path, levels: list[TiffBlocks]) -> Sequence[BlockSource]:
+    """Return the levels as they stand, those that do not say how as the finest one."""
+    orientation = levels[0].orientation or UPRIGHT
+    if any(level.orientation not in (None, orientation) for level in levels):
+        raise SlideError(
+            path,
+            "its levels contradict each other on how they are turned.",
+            "Export it upright (orientation 1).",
+        )
+    if orientation == UPRIGHT:
+        return levels
+    cache = BlockCache()
+    return [UprightBlocks(level, orientation, cache) for level in levels]
 
 
 def _icc(page: Any) -> bytes | None:

@@ -15,6 +15,7 @@ from napari_her2.slides.case import MANIFEST_SUFFIX
 from napari_her2.viewer.cell_layers import CellLayers
 from napari_her2.viewer.cell_reader import CellReader
 from napari_her2.viewer.control_tool import ControlTool
+from napari_her2.viewer.error_layer import ErrorLayer
 from napari_her2.viewer.landmark_tool import LandmarkTool
 from napari_her2.viewer.notices import noticed
 from napari_her2.viewer.preferences import (
@@ -50,6 +51,7 @@ class Desk:
         self.runner = Runner(session)
         self.screener = Screener(session)
         self.registrar = Registrar(session)
+        self.error_layer = ErrorLayer(viewer, session)
         self.landmarks = LandmarkTool(viewer, session)
         self.controls = ControlTool(viewer, session)
         self.quality = QualityLook(session)
@@ -143,6 +145,7 @@ class Desk:
         self.session.state.first_read_required = preferences.first_read_required
         self.session.state.error_limits = preferences.error_limits
         self.session.state.use_profile = preferences.use_colour_profile
+        self.registrar.is_eager = preferences.register_at_once
 
 
 def desk_of(viewer: Any) -> Desk:

@@ -13,8 +13,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from napari_her2.core.region import Region
 from napari_her2.core.score import Stain
 from napari_her2.slides.pair import SlidePair
+
+_PIECE_UM = 100.0
+_MOST_PIECES = 32
 
 STAND_IN_MPP = 1.0
 """Drawn µm/px while the scale is unknown; never used to compute anything."""
@@ -74,3 +78,33 @@ def slide_to_world(pair: SlidePair, stain: Stain) -> NDArray[np.float64]:
     if stain is Stain.HE or pair.he is None:
         return np.eye(3)
     return pair.he_to_ihc_um.inverse().matrix
+
+
+def outline_over(region: Region, pair: SlidePair, stain: Stain) -> NDArray[np.float64]:
+    """Return where the outline of a region lies over a slide's layer.
+
+    The layer of an IHC slide lies by the nearest affine map. Where the registration
+    bends, the outline is bent by what is left, so that it goes round the same tissue
+    as on the H&E.
+
+    Returns
+    -------
+    NDArray[np.float64]
+        (n, 2), (y, x) in the world's µm.
+    """
+    outline = np.array(region.vertices_yx) * placement_of(pair).reference_mpp
+    if stain is Stain.HE or pair.he is None or pair.he_to_ihc.affine is not None:
+        return outline
+    on_ihc = pair.he_to_ihc.apply(_in_pieces(outline))
+    return pair.he_to_ihc_um.inverse().apply(on_ihc)
+
+
+def _in_pieces(outline_um: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return a polygon with further corners on its sides, one every 100 µm."""
+    sides = []
+    for start, end in zip(outline_um, np.roll(outline_um, -1, 0), strict=True):
+        length_um = float(np.linalg.norm(end - start))
+        n_pieces = int(np.clip(np.ceil(length_um / _PIECE_UM), 1, _MOST_PIECES))
+        along = np.arange(n_pieces)[:, None] / n_pieces
+        sides.append(start + (end - start) * along)
+    return np.concatenate(sides)

@@ -31,6 +31,8 @@ class Preferences:
         Whether slides are shown in the colours their ICC profile gives them.
     cache_folder
         Where results are kept; None for the user's cache folder.
+    register_at_once
+        Whether slides without a manifest are registered by themselves.
     error_limits
         Up to which error a registration is green, and from which on red.
     """
@@ -39,6 +41,7 @@ class Preferences:
     first_read_required: bool = True
     use_colour_profile: bool = True
     cache_folder: Path | None = None
+    register_at_once: bool = True
     error_limits: ErrorLimits = field(default_factory=ErrorLimits)
 
 
@@ -53,6 +56,7 @@ def read_preferences() -> Preferences:
         first_read_required=bool(settings.reading.first_read_required),
         use_colour_profile=bool(settings.reading.use_colour_profile),
         cache_folder=Path(folder).expanduser() if folder else None,
+        register_at_once=bool(settings.registration.register_at_once),
         error_limits=ErrorLimits(
             float(settings.registration.green_um), float(settings.registration.red_um)
         ),

@@ -72,11 +72,8 @@ class RegionLayer:
         self.layer.events.data.disconnect(self._on_data)
 
     def set_line(self, width_px: float) -> None:
-        """Set the width of all outlines in level-0 pixels (napari#7939)."""
-        if any(known != width_px for known in self.layer.edge_width):
-            self.layer.edge_width = width_px
-            # napari changes the mesh but does not draw it anew
-            self.layer.refresh(extent=False, thumbnail=False)
+        """Set the width of all outlines in level-0 pixels."""
+        set_line(self.layer, width_px)
 
     def start_rectangle(self) -> None:
         """Let the next drag on the canvas draw a rectangle."""
@@ -167,6 +164,14 @@ class RegionLayer:
             ids = np.array([region.region_id for region in regions], dtype=object)
             self.layer.features = {ID_COLUMN: ids}
             self.layer.feature_defaults = {ID_COLUMN: [""]}
+
+
+def set_line(layer: Any, width: float) -> None:
+    """Set the width of all outlines, in the layer's own unit (napari#7939)."""
+    if any(known != width for known in layer.edge_width):
+        layer.edge_width = width
+        # napari changes the mesh but does not draw it anew
+        layer.refresh(extent=False, thumbnail=False)
 
 
 def new_region_id() -> str:

@@ -25,6 +25,12 @@ class Registrar:
 
     A registration that nobody checked yet (from a manifest, moved by hand, none at
     all) is checked by itself.
+
+    Attributes
+    ----------
+    is_eager : bool
+        Whether slides without a manifest that nobody registered are registered by
+        themselves, once.
     """
 
     def __init__(self, session: Session) -> None:
@@ -32,7 +38,9 @@ class Registrar:
         self._worker: Any = None
         self._is_wanted = False
         self._abandoned = Event()
-        self._timer = later(self.check, REST_MS)
+        self.is_eager = False
+        self._tried: Any = None
+        self._timer = later(self._begin, REST_MS)
         session.state.events.pair.connect(self._on_pair)
 
     @property
@@ -57,12 +65,23 @@ class Registrar:
         if steps is not None:
             self._start(steps)
 
+    def _begin(self) -> None:
+        """Do what needs no asking, now that the slides are open."""
+        pair, pairing = self._session.state.pair, self._session.pairing
+        is_new = pair is not None and pair.slides != self._tried
+        if self.is_eager and is_new and pairing.is_unasked and not self.is_busy:
+            self._tried = None if pair is None else pair.slides
+            self.register()
+        else:
+            self.check()
+
     def cancel(self) -> None:
         """Stop at the next step; the registration stays as it is."""
         self._abandoned.set()
         self._is_wanted = False
         if self._worker is not None:
             self._worker.quit()
+            self._session.pairing.end()
 
     def _start(self, steps: Iterator[Step]) -> None:
         self._abandoned = abandoned = Event()
@@ -78,7 +97,6 @@ class Registrar:
 
         worker.yielded.connect(absorb)
         worker.returned.connect(end)
-        worker.aborted.connect(self._session.pairing.end)
         worker.errored.connect(lambda error: end(f"Registering stopped: {error!r}"))
         worker.finished.connect(self._on_finished)
         self._worker = worker
@@ -87,6 +105,7 @@ class Registrar:
     def _on_pair(self, now: SlidePair | None, before: SlidePair | None) -> None:
         if now is None or not now.same_slides(before):
             self.cancel()
+            self._tried = None
         self._timer.start()
 
     def _on_finished(self) -> None:

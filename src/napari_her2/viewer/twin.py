@@ -10,9 +10,10 @@ from typing import Any
 from weakref import ref
 
 from napari.components import ViewerModel
+from psygnal import Signal
 
 from napari_her2.viewer.palette import GLASS
-from napari_her2.viewer.roles import Role, find
+from napari_her2.viewer.roles import Role, find, role_of
 
 
 class Twin:
@@ -26,10 +27,14 @@ class Twin:
         What is mirrored: the first of these that is there.
     """
 
+    changed = Signal()
+    """Another layer is shown, or none."""
+
     def __init__(self, viewer: Any, *roles: Role) -> None:
         self._viewer = ref(viewer)
         self._roles = roles
         self._source: Any = None
+        self._layer: Any = None
         self.model = ViewerModel()
         # what is not computed is as light as glass, not black
         self.model.canvas.background_color_override = GLASS
@@ -40,7 +45,12 @@ class Twin:
     @property
     def is_empty(self) -> bool:
         """Whether there is nothing to show."""
-        return len(self.model.layers) == 0
+        return self._layer is None
+
+    @property
+    def role(self) -> Role | None:
+        """What is shown now."""
+        return None if self._source is None else role_of(self._source)
 
     def refresh(self) -> None:
         """Take over the layer that has the role now."""
@@ -48,12 +58,12 @@ class Twin:
         source = None if viewer is None else find(viewer.layers, *self._roles)
         if source is self._source:
             return
-        self.model.layers.clear()
+        self._clear()
         self._follow(source)
         camera = self.model.scene.camera
         before = camera.center, camera.zoom
         if source is not None:
-            self.model.add_image(
+            self._layer = self.model.add_image(
                 source.data,
                 name=source.name,
                 rgb=True,
@@ -64,8 +74,16 @@ class Twin:
                 units=source.units,
                 metadata=source.metadata,
             )
+            # what was drawn over the former layer lies over this one
+            self.model.layers.move(len(self.model.layers) - 1, 0)
         # napari fits the view to a first layer; this camera follows another one
         camera.center, camera.zoom = before
+        self.changed.emit()
+
+    def _clear(self) -> None:
+        layer, self._layer = self._layer, None
+        if layer is not None:
+            self.model.layers.remove(layer)
 
     def _follow(self, source: Any) -> None:
         """Listen to the layer that is mirrored now, and no longer to another."""
@@ -76,13 +94,13 @@ class Twin:
             source.events.affine.connect(self._on_affine)
 
     def _on_affine(self) -> None:
-        for layer in self.model.layers:
-            layer.affine = self._source.affine
+        if self._layer is not None:
+            self._layer.affine = self._source.affine
 
     def refresh_pixels(self) -> None:
         """Show tiles that were computed since."""
-        for layer in self.model.layers:
-            layer.refresh(extent=False)
+        if self._layer is not None:
+            self._layer.refresh(extent=False)
 
     def close(self) -> None:
         """Let go of the main viewer and of the pixels."""
@@ -91,4 +109,5 @@ class Twin:
             viewer.layers.events.inserted.disconnect(self.refresh)
             viewer.layers.events.removed.disconnect(self.refresh)
         self._follow(None)
+        self._layer = None
         self.model.layers.clear()

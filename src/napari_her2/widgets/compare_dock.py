@@ -11,6 +11,7 @@ from qtpy.QtWidgets import QFrame, QHBoxLayout, QLabel, QStackedLayout, QVBoxLay
 from napari_her2.viewer.desk import Desk
 from napari_her2.viewer.linked_camera import LinkedCameras
 from napari_her2.viewer.palette import SYNTHETIC
+from napari_her2.viewer.region_mirror import RegionMirror
 from napari_her2.viewer.roles import SYNTHETIC as SYNTHETIC_ROLES
 from napari_her2.viewer.roles import Role
 from napari_her2.viewer.twin import Twin
@@ -112,6 +113,7 @@ class ComparePane(QFrame):
     ) -> None:
         super().__init__()
         self.twin = Twin(desk.viewer, *roles)
+        self.regions = RegionMirror(self.twin, desk.session)
         self.canvas = QtViewer(self.twin.model)
         self.canvas.setMinimumHeight(CANVAS_PX)
         self.nothing = label(look="muted", wrap=True)
@@ -126,16 +128,13 @@ class ComparePane(QFrame):
         layout.setSpacing(2)
         layout.addWidget(title)
         layout.addLayout(self._stack, 1)
-        layers = self.twin.model.layers.events
-        layers.inserted.connect(self._draw)
-        layers.removed.connect(self._draw)
+        self.twin.changed.connect(self._draw)
         self._draw()
 
     def shut_down(self) -> None:
         """Close the canvas."""
-        layers = self.twin.model.layers.events
-        layers.inserted.disconnect(self._draw)
-        layers.removed.disconnect(self._draw)
+        self.twin.changed.disconnect(self._draw)
+        self.regions.close()
         self.twin.close()
         self.canvas.close()
         self.canvas.deleteLater()

@@ -7,7 +7,13 @@ from typing import Any
 from qtpy.QtWidgets import QGridLayout, QHBoxLayout, QMenu, QProgressBar, QVBoxLayout
 
 from napari_her2.app.pairing import Version, light_of
-from napari_her2.core.registration import Light, Registration
+from napari_her2.core.registration import (
+    ErrorLimits,
+    Light,
+    Registration,
+    RegistrationError,
+    shares_by_light,
+)
 from napari_her2.viewer.desk import Desk
 from napari_her2.viewer.notices import noticed
 from napari_her2.viewer.palette import LIGHT_COLORS
@@ -37,24 +43,34 @@ class PairingPanel(Listener):
         self.bar = QProgressBar()
         self.bar.setTextVisible(False)
         self.bar.setRange(0, 100)
+        self.cancel = button("Cancel", tip="Leave the slides as they lie")
+        self.cancel.clicked.connect(desk.registrar.cancel)
         self.register = button("Register", tip="Find how the IHC lies on the H&E")
         self.by_hand = button("By hand", tip="Landmarks, and moving the IHC")
         self.by_hand.setCheckable(True)
+        self.map = button("Map", tip="Show where the slides lie on each other")
+        self.map.setCheckable(True)
+        self.shares = label(look="muted", wrap=True)
         self.earlier = button("Versions", tip="Go back to an earlier registration")
         self.earlier.setMenu(QMenu(self.earlier))
         self.register.clicked.connect(desk.registrar.register)
+        self.map.clicked.connect(self._on_map)
         self.earlier.menu().aboutToShow.connect(self._fill_versions)
         self.earlier.menu().triggered.connect(self._on_version)
         self.hand = HandTools(desk)
         self.by_hand.toggled.connect(self._on_by_hand)
         buttons = QHBoxLayout()
-        for widget in (self.register, self.by_hand, self.earlier):
+        for widget in (self.register, self.map, self.by_hand, self.earlier):
             buttons.addWidget(widget, 1)
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.setSpacing(3)
-        for widget in (self.state, self.error, self.origin, self.bar):
+        for widget in (self.state, self.error, self.shares, self.origin):
             layout.addWidget(widget)
+        progress = QHBoxLayout()
+        progress.addWidget(self.bar, 1)
+        progress.addWidget(self.cancel)
+        layout.addLayout(progress)
         layout.addLayout(buttons)
         layout.addWidget(self.hand)
         self.hand.setVisible(False)
@@ -66,6 +82,7 @@ class PairingPanel(Listener):
             events.pairing_work,
             events.error_limits,
         )
+        self.follow(self._draw_map, desk.error_layer.changed)
 
     def _draw(self) -> None:
         state = self.session.state
@@ -84,8 +101,18 @@ class PairingPanel(Listener):
         if error is not None:
             sentence = error.sentence()
             self.error.setText(sentence[0].upper() + sentence[1:])
+        has_map = error is not None and error.local is not None
+        self.shares.setVisible(has_map)
+        if has_map and error is not None:
+            self.shares.setText(shares_line(error, state.error_limits))
+        enable(
+            self.map,
+            None if has_map else "How the slides lie was not checked place by place.",
+            "Show where the slides lie on each other, in these colours",
+        )
         self.origin.setText(origin_of(state.versions[-1]))
         self.bar.setVisible(bool(work.doing))
+        self.cancel.setVisible(work.is_moving)
         self.bar.setValue(round(100 * work.share))
         if work.doing:
             self.origin.setText(f"{work.doing}…")
@@ -95,6 +122,13 @@ class PairingPanel(Listener):
             "Find how the IHC lies on the H&E, from any orientation",
         )
         self.earlier.setEnabled(len(state.versions) > 1)
+
+    def _draw_map(self) -> None:
+        self.map.setChecked(self.desk.error_layer.is_shown)
+
+    def _on_map(self) -> None:
+        with noticed(self.session):
+            self.desk.error_layer.show(on=self.map.isChecked())
 
     def _on_by_hand(self, shown: bool) -> None:
         self.hand.setVisible(shown)
@@ -181,6 +215,23 @@ _METHODS = {
     "identity": "Not registered: as they were scanned",
     "manifest": "Registration of the manifest",
 }
+
+
+def shares_line(error: RegistrationError, limits: ErrorLimits) -> str:
+    """Say how much of the tissue has which error, in the colours of the map."""
+    words = {
+        Light.GREEN: f"up to {limits.green_um:g} µm",
+        Light.AMBER: f"up to {limits.red_um:g} µm",
+        Light.RED: "more",
+        None: "not checked",
+    }
+    parts = [
+        f'<span style="color:{LIGHT_COLORS[light]}">●</span>&nbsp;'
+        f"{share:.0%}&nbsp;{words[light].replace(' ', '&nbsp;')}"
+        for light, share in shares_by_light(error, limits).items()
+        if share > 0
+    ]
+    return "Tissue: " + ", ".join(parts)
 
 
 def origin_of(version: Version) -> str:

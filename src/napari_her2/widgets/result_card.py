@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from qtpy.QtWidgets import QHBoxLayout, QLabel, QVBoxLayout, QWidget
 
+from napari_her2.app.pairing import pairing_caution
 from napari_her2.app.state import RegionReview
 from napari_her2.core.records import UNFAMILIAR as UNKNOWN
-from napari_her2.core.records import Suggestion
+from napari_her2.core.records import Evidence, Suggestion
 from napari_her2.core.score import NotAssessable
 from napari_her2.viewer.desk import Desk
 from napari_her2.viewer.evidence import evidence_in
@@ -45,6 +46,7 @@ class ResultCard(Listener):
         self.call = label(look="call")
         self.meaning = label(wrap=True)
         self.caution = label(look="caution", wrap=True)
+        self.pairing = label(look="caution", wrap=True)
         self.bars = ProbabilityBars()
         self.prediction_set = label(wrap=True)
         self.arm = label(wrap=True)
@@ -63,6 +65,7 @@ class ResultCard(Listener):
         inner.addLayout(head)
         for widget in (
             self.caution,
+            self.pairing,
             self.bars,
             self.arm,
             self.gate,
@@ -82,6 +85,8 @@ class ResultCard(Listener):
             events.run,
             events.reader_name,
             events.forced,
+            events.pair,
+            events.error_limits,
         )
 
     def _draw(self) -> None:
@@ -111,6 +116,7 @@ class ResultCard(Listener):
             self.call,
             self.meaning,
             self.caution,
+            self.pairing,
             self.prediction_set,
             self.arm,
             self.gate,
@@ -130,6 +136,7 @@ class ResultCard(Listener):
             self.meaning.setText(call.meaning)
         is_told = self.session.state.forced
         _fill(self.caution, caution_line(suggestion, is_told=is_told))
+        _fill(self.pairing, self._pairing(row, suggestion))
         self.bars.setVisible(bool(suggestion.probabilities))
         self.bars.show_shares(suggestion.probabilities)
         _fill(self.prediction_set, set_line(suggestion), set_tip(suggestion))
@@ -138,6 +145,12 @@ class ResultCard(Listener):
         store = self.session.results
         weighed = None if store is None else evidence_in(store, row.region)
         _fill(self.evidence, "" if weighed is None else weighed.sentence)
+
+    def _pairing(self, row: RegionReview, suggestion: Suggestion) -> str:
+        state = self.session.state
+        if state.pair is None or suggestion.evidence is not Evidence.BOTH:
+            return ""
+        return pairing_caution(state.pair, row.region, state.error_limits)
 
 
 def _fill(widget: QLabel, text: str, tip: str = "") -> None:

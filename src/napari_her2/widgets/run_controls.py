@@ -52,6 +52,7 @@ class RunControls(Listener):
             events.run,
             events.refusals,
             events.forced,
+            events.pairing_work,
         )
         self.follow(self._draw_progress, events.run)
 

@@ -81,18 +81,22 @@ def test_averaging_keeps_the_mean_and_says_how_coarse_it_is(slide_of, pixel_px):
     assert np.array_equal(part, out[: part.shape[0], : part.shape[1]])
 
 
-def slide_with_cores(slide_of, densities):
+def slide_with_cores(slide_of, densities, *, is_round=False):
     """Patient tissue on the left, a column of brown cores on the right; 8 µm/px."""
     rng = np.random.default_rng(3)
     blue = np.array((0.25, 0.26, 0.12))
     density = np.zeros((900, 900, 3))
-    density[100:800, 60:560] = blue
     rows, cols = np.ogrid[:900, :900]
+    if is_round:
+        density[np.hypot(rows - 450, cols - 310) < 180] = blue
+    else:
+        density[100:800, 60:560] = blue
     for index, dab in enumerate(densities):
         disc = np.hypot(rows - (180 + 260 * index), cols - 740) < 75
         density[disc] = 0.4 * blue + dab * DAB
     light = 242 * 10**-density + rng.normal(0, 1, density.shape)
-    return look_at(slide_of(light.clip(0, 255).astype(np.uint8), 8.0), Stain.IHC)
+    slide = slide_of(light.clip(0, 255).astype(np.uint8), 8.0)
+    return slide, look_at(slide, Stain.IHC)
 
 
 @pytest.mark.parametrize(
@@ -106,11 +110,11 @@ def slide_with_cores(slide_of, densities):
     ],
 )
 def test_control_cores_are_found_and_checked(slide_of, densities, severity):
-    view = slide_with_cores(slide_of, densities)
-    cores, mask = find_cores(view)
-    assert len(cores) == 3
+    slide, view = slide_with_cores(slide_of, densities)
+    boxes, mask = find_cores(view)
+    assert len(boxes) == 3
     assert not mask[:, :600].any()
-    finding = check_cores(view, cores, mask)
+    finding = check_cores(view, measure_cores(slide, view, boxes), mask)
     assert finding.severity is severity
     assert ("failed" in finding.sentence) == (severity is Severity.BLOCK)
 
@@ -128,10 +132,10 @@ def test_control_cores_are_found_and_checked(slide_of, densities, severity):
     ],
 )
 def test_marked_control_must_read_what_the_reader_expects(slide_of, dab, marked, words):
-    view = slide_with_cores(slide_of, dab)
+    slide, view = slide_with_cores(slide_of, dab)
     boxes = dict(zip(("0", "1+", "3+"), find_cores(view)[0], strict=True))
-    marks = [ControlMark(Score(text), boxes[text].box_px) for text in marked.split()]
-    finding = check_marked(view, marks)
+    marks = [ControlMark(Score(text), boxes[text]) for text in marked.split()]
+    finding = check_marked(slide, view, marks)
     assert words in finding.sentence
     assert (finding.severity is Severity.BLOCK) == bool(words)
     for text in {"0", "1+", "3+"} - set(marked.split()):
@@ -141,17 +145,28 @@ def test_marked_control_must_read_what_the_reader_expects(slide_of, dab, marked,
 
 
 def test_a_mark_without_tissue_fails(slide_of):
-    view = slide_with_cores(slide_of, (0.0, 0.05, 0.4))
-    finding = check_marked(view, [ControlMark(Score.THREE, BoxPx(0, 0, 60, 60))])
+    slide, view = slide_with_cores(slide_of, (0.0, 0.05, 0.4))
+    finding = check_marked(slide, view, [ControlMark(Score.THREE, BoxPx(0, 0, 60, 60))])
     assert finding.severity is Severity.BLOCK
     assert "no tissue" in finding.sentence
 
 
 def test_cores_marked_by_hand_are_measured_alike(slide_of):
-    view = slide_with_cores(slide_of, (0.0, 0.05, 0.4))
-    found, _ = find_cores(view)
-    marked = measure_cores(view, [core.box_px.padded(20) for core in found])
+    slide, view = slide_with_cores(slide_of, (0.0, 0.05, 0.4))
+    boxes, _ = find_cores(view)
+    found = measure_cores(slide, view, boxes)
+    marked = measure_cores(slide, view, [box.padded(20) for box in boxes])
     assert [m.dab for m in marked] == pytest.approx([f.dab for f in found], rel=0.1)
+
+
+def test_round_tissue_of_the_patient_is_no_core(slide_of):
+    slide, view = slide_with_cores(slide_of, (0.0, 0.05, 0.4), is_round=True)
+    boxes, mask = find_cores(view)
+    assert len(boxes) == 3
+    assert not mask[:, :600].any()
+    assert check_cores(view, measure_cores(slide, view, boxes), mask).severity is (
+        Severity.NOTE
+    )
 
 
 def test_tissue_alone_is_no_control(slide_of, field):

@@ -1,9 +1,10 @@
 import numpy as np
 import pytest
-from tests.slides.registration.sections import MPP, Block, pair_images, turned
+from tests.slides.registration.sections import MPP, SHAPE, Block, pair_images, turned
 
 from napari_her2.core.errors import SlideError
 from napari_her2.core.registration import ErrorLimits, Light, Registration
+from napari_her2.core.transform import Transform, Warp
 from napari_her2.slides.registration.check import measure_error, split
 from napari_her2.slides.registration.register import (
     RegistrationStep,
@@ -96,6 +97,41 @@ def test_a_place_where_nothing_lies_has_no_error():
     assert not error.is_evident
     assert error.light(ErrorLimits()) is Light.RED
     assert "scattered as by chance" in error.sentence()
+
+
+def right_of_the_middle(error):
+    """Return the cells of the map that lie wholly in the right or in the left half."""
+    x0, cell_um = error.local.origin_um[1], error.local.cell_um
+    middle_um = SHAPE[1] * MPP / 2
+    right = [c for c in error.local.cells if x0 + c.col * cell_um > middle_um + 64]
+    left = [c for c in error.local.cells if x0 + (c.col + 1) * cell_um < middle_um]
+    assert left
+    assert right
+    return left, right
+
+
+def test_the_map_says_which_side_is_bent_off():
+    fixed, moving = (section_of(image, MPP) for image in pair_images(4, turned(0)))
+    knots = np.zeros((8, 10, 2))
+    knots[:, 5:] = 60.0
+    bent = Transform("he", "ihc", (Warp((0.0, 0.0), 320.0, knots),))
+    left, right = right_of_the_middle(measure_error(fixed, moving, bent, split(fixed)))
+    assert max(cell.error_um for cell in left if cell.error_um is not None) < 10
+    assert min(cell.error_um for cell in right if cell.error_um is not None) > 50
+
+
+def test_the_map_does_not_speak_for_tissue_that_is_gone():
+    he, ihc = pair_images(4, turned(0))
+    ihc[:, SHAPE[1] // 2 :] = 240
+    fixed, moving = (section_of(image, MPP) for image in (he, ihc))
+    same = Transform("he", "ihc")
+    error = measure_error(fixed, moving, same, split(fixed))
+    left, right = right_of_the_middle(error)
+    assert any(cell.error_um is not None for cell in left)
+    assert all(cell.error_um is None for cell in right)
+    total = sum(cell.tissue for cell in error.local.cells)
+    px = (error.local.cell_um / MPP) ** 2
+    assert total * px == pytest.approx(fixed.tissue.sum(), rel=0.05)
 
 
 def test_an_empty_slide_is_refused(make_flat_slide):

@@ -14,6 +14,7 @@ from napari_her2.slides.quality.control import (
     check_cores,
     check_marked,
     find_cores,
+    measure_cores,
 )
 from napari_her2.slides.quality.crush import FEWEST_CELLS, crushed
 from napari_her2.slides.quality.edge import find_edge
@@ -94,7 +95,7 @@ def assess_marked(
     SlideError
         If pixels cannot be read.
     """
-    return check_marked(look_at(slide, Stain.IHC, assumed_mpp), marks)
+    return check_marked(slide, look_at(slide, Stain.IHC, assumed_mpp), marks)
 
 
 def quality_steps(
@@ -125,8 +126,9 @@ def quality_steps(
         if maps is not None:
             findings += _from_tiles(maps, view)
         if stain is Stain.IHC:
-            cores, mask = find_cores(view)
-            if cores:
+            boxes, mask = find_cores(view)
+            if boxes:
+                cores = measure_cores(slide, view, boxes)
                 findings.append(check_cores(view, cores, mask))
     yield QualityReport(
         stain,

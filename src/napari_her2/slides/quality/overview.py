@@ -74,11 +74,7 @@ class Overview:
     @cached_property
     def density(self) -> Floats:
         """Optical density (3, h, w) over the glass, 0 to 2.4."""
-        planes = [
-            -np.log10(np.maximum(self.image[..., i], 1).astype(np.float32) / white)
-            for i, white in enumerate(self.glass)
-        ]
-        return np.asarray(np.clip(np.stack(planes), 0, 2.4), np.float32)
+        return densities(self.image, self.glass)
 
     @cached_property
     def total(self) -> Floats:
@@ -117,6 +113,15 @@ class Overview:
     def px(self, length_um: float, least: int = 1) -> int:
         """Return a length in whole pixels."""
         return max(least, round(length_um / self.mpp))
+
+
+def densities(image: NDArray[np.uint8], glass: Floats) -> Floats:
+    """Return the optical density (3, h, w) of an image over glass (3,), 0 to 2.4."""
+    planes = [
+        -np.log10(np.maximum(image[..., i], 1).astype(np.float32) / white)
+        for i, white in enumerate(glass)
+    ]
+    return np.asarray(np.clip(np.stack(planes), 0, 2.4), np.float32)
 
 
 def look_at(slide: Slide, stain: Stain, assumed_mpp: float = ASSUMED_MPP) -> Overview:

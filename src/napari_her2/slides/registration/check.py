@@ -3,6 +3,8 @@
 A quarter of the section, square by square, is masked out of every fit. Afterwards
 patches in those squares are looked for on the other section. How many patches are
 recognised by chance is counted too, by looking for each in the place of another.
+Each square speaks for the tissue nearest to it; where nothing in it is recognised
+nobody knows how the sections lie there, and the map of the error says so.
 """
 
 from __future__ import annotations
@@ -14,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
+from napari_her2.core.error_map import ErrorCell, ErrorMap
 from napari_her2.core.errors import UsageError
 from napari_her2.core.registration import RegistrationError
 from napari_her2.core.transform import Transform
@@ -29,6 +32,9 @@ _CHANCE: Final = 0.05
 _RARER: Final = 3
 """Chance is measured on every third patch."""
 _REACH_PX: Final = 36
+_FEWEST_HERE: Final = 3
+_LEAST_HERE: Final = 0.01
+"""Share of a cell that must be tissue to be told of."""
 _NEAR: Final = 0.5
 _MOST: Final = 0.6
 """By chance a fifth of the places would lie in the inner half of the reach."""
@@ -38,12 +44,15 @@ _MOST: Final = 0.6
 class Split:
     """Which pixels of the fixed section are fitted, and which check.
 
-    ``fitted`` (h, w); ``fit_px`` and ``check_px`` (n, 2) centres of patches.
+    ``fitted`` (h, w); ``fit_px`` and ``check_px`` (n, 2) centres of patches;
+    ``square_px`` the side of the squares, of which every second one in every second
+    row checks.
     """
 
     fitted: NDArray[np.bool_]
     fit_px: NDArray[np.intp]
     check_px: NDArray[np.intp]
+    square_px: int
 
 
 def split(section: Section) -> Split:
@@ -62,7 +71,7 @@ def split(section: Section) -> Split:
         ndimage.minimum_filter(side, PATCH_PX)[tuple(centres.T + PATCH_PX)]
         for side in within
     ]
-    return Split(fitted, centres[whole[0]], centres[whole[1]])
+    return Split(fitted, centres[whole[0]], centres[whole[1]], square)
 
 
 def look(
@@ -114,8 +123,44 @@ def check(
     if len(found) and np.mean(away_um < near_um) >= _MOST:
         median_um, p90_um = np.quantile(away_um, [0.5, 0.9]).tolist()
     n_looked = len(parts.check_px)
-    error = RegistrationError(median_um, p90_um, len(found), n_looked, n_chance)
+    local = error_map(fixed, found, parts)
+    error = RegistrationError(median_um, p90_um, len(found), n_looked, n_chance, local)
     return found, error
+
+
+def error_map(fixed: Section, found: Matches, parts: Split) -> ErrorMap:
+    """Return the error of every square that checks, for the tissue nearest to it.
+
+    A square counts as checked where a third of its patches were recognised, three at
+    least: scattered ones chance may have found.
+    """
+    square, cell = parts.square_px, 2 * parts.square_px
+    # squares that check lie in the middle of cells; a row of cells begins beside the
+    # slide and speaks for what lies before the first squares
+    first = square // 2 - cell
+    n_rows, n_cols = (max(1, -(-(side - square) // cell)) for side in fixed.shape)
+    looked, errors = (np.zeros((n_rows, n_cols)) for _ in range(2))
+    np.add.at(looked, tuple((parts.check_px // cell).T), 1)
+    places = np.floor(found.centres_um / fixed.um_per_px).astype(int) // cell
+    away_um = np.linalg.norm(found.shifts_um, axis=1)
+    for row, col in np.ndindex(n_rows, n_cols):
+        here = away_um[(places == (row, col)).all(1)]
+        is_checked = len(here) >= max(_FEWEST_HERE, float(looked[row, col]) / 3)
+        errors[row, col] = np.median(here) if is_checked else np.nan
+    height, width = fixed.shape
+    ys, xs = (np.arange(side) - first for side in (height, width))
+    tissue = np.zeros((ys[-1] // cell + 1, xs[-1] // cell + 1))
+    np.add.at(tissue, (ys[:, None] // cell, xs // cell), fixed.tissue)
+    tissue /= cell**2
+    cells = []
+    for row, col in np.argwhere(tissue > _LEAST_HERE).tolist():
+        error = errors[
+            int(np.clip(row - 1, 0, n_rows - 1)), int(np.clip(col - 1, 0, n_cols - 1))
+        ]
+        error_um = None if np.isnan(error) else round(float(error), 1)
+        cells.append(ErrorCell(row, col, round(float(tissue[row, col]), 3), error_um))
+    corner_um = first * fixed.um_per_px
+    return ErrorMap((corner_um, corner_um), cell * fixed.um_per_px, tuple(cells))
 
 
 def measure_error(

@@ -10,8 +10,9 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from napari_her2.core.error_map import is_number
 from napari_her2.core.errors import CaseError, StorageError
-from napari_her2.core.registration import Registration, is_number
+from napari_her2.core.registration import Registration
 from napari_her2.core.whole_file import write_whole
 
 SCHEMA: Final = "napari-her2/registration/1"

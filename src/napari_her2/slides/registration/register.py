@@ -2,7 +2,8 @@
 
 Every orientation is tried, the best are refined (similarity, then affine), matches
 of patches choose among them and bend the result; the bent one is kept only where
-the places set aside say that it lies better.
+the places set aside say that it lies better, and are recognised more often than
+chance would.
 """
 
 from __future__ import annotations
@@ -139,21 +140,26 @@ def register_sections(
     yield RegistrationStep(0.8, "bending")
     checks, error = check(fixed, moving, affine, parts)
     off_um = _off(None, checks)
-    change: Step | None = None
     straight = None
     if len(matches) >= _LEAST_MATCHES:
         straight = fit_affine(matches, um_per_px=fixed.um_per_px)
     warp = _bend(fixed, moving, affine, matches, parts)
+    better: list[Step] = []
     for candidate, gain in ((straight, _GAIN_STRAIGHT), (warp, _GAIN_BENT)):
         if candidate is not None and _off(candidate, checks) < gain * off_um:
-            change, off_um = candidate, _off(candidate, checks)
-    if change is None:
-        yield Registration(affine, error, "automatic, affine")
+            better.append(candidate)
+            off_um = _off(candidate, checks)
+    for change in reversed(better):
+        changed = Transform("he", "he", (change,)).then(affine)
+        changed_error = measure_error(fixed, moving, changed, parts)
+        is_bent = isinstance(change, Warp)
+        # among places found as by chance a bend lies better by chance
+        if is_bent and not changed_error.is_evident:
+            continue
+        how = "affine and smooth" if is_bent else "affine"
+        yield Registration(changed, changed_error, f"automatic, {how}")
         return
-    changed = Transform("he", "he", (change,)).then(affine)
-    error = measure_error(fixed, moving, changed, parts)
-    how = "affine and smooth" if isinstance(change, Warp) else "affine"
-    yield Registration(changed, error, f"automatic, {how}")
+    yield Registration(affine, error, "automatic, affine")
 
 
 def _shared(fixed: Section, moving: Section, affine: Affine) -> float:
