@@ -79,7 +79,7 @@ class Session:
         self.pairing = Pairing(self.state, journal)
         self._model = ModelOnCase(self.state, cache_dir)
         self.quality = QualityCheck(self.state, journal)
-        self.cells = CellReading(self.state, self.reading, journal)
+        self.cells = CellReading(self.state, self.reading, journal, cache_dir)
         self._run_regions: dict[str, Region] = {}
         self._run_target = RunTarget.VIEW
         self._run_began_s = 0.0

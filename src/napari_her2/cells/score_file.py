@@ -10,8 +10,10 @@ from pathlib import Path
 import pyarrow as pa
 
 from napari_her2.cells.call import CellCall, call_cells
+from napari_her2.cells.provenance import reading_record
 from napari_her2.cells.reading import look_at, propose_tumour, read_cells
-from napari_her2.cells.table import no_cells
+from napari_her2.cells.staining import StainingLimits
+from napari_her2.cells.table import no_cells, with_made
 from napari_her2.cells.why_not import why_not_scored
 from napari_her2.core.errors import Her2Error
 from napari_her2.core.geometry import BoxPx
@@ -88,11 +90,13 @@ def cells_of(
     """Return all cells of an open slide, or of a box that a person calls tumour.
 
     Within the box every cell of a usual nucleus counts as tumour where it is not
-    plainly a lymphocyte or stroma: the same rule as in the proposal.
+    plainly a lymphocyte or stroma: the same rule as in the proposal. The table says
+    how it was made.
     """
     look = look_at(slide, stain, region_px)
     parts = [no_cells()]
     for step in read_cells(slide, look, region_px=region_px):
         parts.append(step.cells)
         tell(step.done)
-    return propose_tumour(pa.concat_tables(parts).combine_chunks(), slide.mpp or 0.0)
+    found = propose_tumour(pa.concat_tables(parts).combine_chunks(), slide.mpp or 0.0)
+    return with_made(found, reading_record(slide, look, StainingLimits()))

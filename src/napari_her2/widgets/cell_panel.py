@@ -5,8 +5,9 @@ from __future__ import annotations
 from qtpy.QtCore import Qt
 from qtpy.QtWidgets import QHBoxLayout, QProgressBar, QVBoxLayout, QWidget
 
-from napari_her2.app.cells_read import CellsRead
+from napari_her2.app.state import RegionReview
 from napari_her2.core.membrane import MembranePattern
+from napari_her2.core.records import CellBasis
 from napari_her2.core.score import NotAssessable
 from napari_her2.viewer.desk import Desk
 from napari_her2.widgets.cell_gallery import CellGallery
@@ -18,15 +19,18 @@ from napari_her2.widgets.pattern_words import (
     count_line,
     meaning_line,
 )
+from napari_her2.widgets.region_shares import RegionShares
 from napari_her2.widgets.style import button, enable, label
 
 NOTHING = "Score the real IHC by its cells: no model is needed."
+READ_AGAIN = "Read the cells again to see them on the slide."
 
 
 class CellPanel(Listener):
     """Reads cells; shows call, sentence, shares, advice and the cells behind it.
 
-    Not there for a case without an IHC slide.
+    What is shown is the suggestion of the selected region, also where its cells were
+    read on another day. Not there for a case without an IHC slide.
     """
 
     def __init__(self, desk: Desk) -> None:
@@ -49,6 +53,8 @@ class CellPanel(Listener):
         self.advice = label(wrap=True)
         self.network = label(look="muted", wrap=True)
         self.gallery = CellGallery(desk)
+        self.read_again = label(READ_AGAIN, "muted", wrap=True)
+        self.regions = RegionShares(desk)
         self._open = QWidget()
         self._lay_out()
         events = self.session.state.events
@@ -57,6 +63,7 @@ class CellPanel(Listener):
             events.cells,
             events.cell_work,
             events.reviewed,
+            events.selected_id,
             events.reader_name,
             events.first_read_required,
             desk.cell_layers.changed,
@@ -92,6 +99,7 @@ class CellPanel(Listener):
             self.bars,
             self.count,
             self.gallery,
+            self.read_again,
             self.advice,
             self.network,
         ):
@@ -104,6 +112,7 @@ class CellPanel(Listener):
         layout.addLayout(progress)
         layout.addWidget(self.message)
         layout.addWidget(self._open)
+        layout.addWidget(self.regions)
 
     def _draw_button(self) -> None:
         pair = self.session.state.pair
@@ -114,7 +123,7 @@ class CellPanel(Listener):
         enable(self.read, self.session.cells.why_not(), tip)
 
     def _draw(self) -> None:
-        work, read = self.session.state.cell_work, self.desk.cell_layers.read
+        work, row = self.session.state.cell_work, self.session.state.selected
         is_working = bool(work.doing)
         for widget in (self.bar, self.status, self.cancel):
             widget.setVisible(is_working)
@@ -123,32 +132,41 @@ class CellPanel(Listener):
         if not is_working:
             self.cancel.setEnabled(True)
             self.cancel.setText("Cancel")
-        self.message.setVisible(read is None and not is_working)
-        self.message.setText(self.session.cells.why_hidden() or NOTHING)
-        self._open.setVisible(read is not None)
-        if read is not None:
-            self._show(read)
+        basis = None
+        if row is not None and row.by_cells is not None:
+            basis = row.by_cells.cells
+        self.message.setVisible(basis is None and not is_working)
+        self.message.setText(self._why_empty(row))
+        self._open.setVisible(basis is not None)
+        if row is not None and basis is not None:
+            self._show(row, basis)
 
-    def _show(self, read: CellsRead) -> None:
-        reading = read.call.reading
+    def _why_empty(self, row: RegionReview | None) -> str:
+        if row is None or row.record.by_cells is None:
+            return NOTHING
+        why = self.session.reading.why_hidden(row.region.region_id)
+        return f"Cells are read. {why}"
+
+    def _show(self, row: RegionReview, basis: CellBasis) -> None:
+        reading = basis.reading
         is_scored = not isinstance(reading.call, NotAssessable)
         self.call.setText(str(reading.call) if is_scored else "–")
-        self.meaning.setText(meaning_line(read))
+        self.meaning.setText(meaning_line(basis))
         self.convention.setVisible(is_scored and reading.is_convention)
         self.bars.show_shares(reading.shares, self.desk.cell_layers.patterns)
-        self.count.setText(count_line(read))
-        self.advice.setText(advice_lines(read))
+        self.count.setText(count_line(basis))
+        self.advice.setText(advice_lines(basis))
         self.advice.setVisible(bool(self.advice.text()))
-        said = self._network(read)
-        self.network.setText(said)
-        self.network.setVisible(bool(said))
-
-    def _network(self, read: CellsRead) -> str:
-        """Say what the network suggests for the same region, where that is shown."""
-        for row in self.session.state.reviewed:
-            if row.region.region_id == read.region.region_id and row.suggestion:
-                return f"The network says {row.suggestion.call}; the real IHC leads."
-        return ""
+        read = self.desk.cell_layers.read
+        is_there = read is not None and read.region.region_id == row.region.region_id
+        self.gallery.setVisible(is_there)
+        self.read_again.setVisible(not is_there)
+        network = row.by_network
+        self.network.setVisible(network is not None)
+        if network is not None:
+            self.network.setText(
+                f"The network says {network.call}; the real IHC leads."
+            )
 
     def _on_toggled(self, pattern: MembranePattern) -> None:
         layers = self.desk.cell_layers

@@ -96,6 +96,8 @@ def _texts(
         suggested = "hidden"
     else:
         suggested = _short(None if row.suggestion is None else row.suggestion.call)
+        if row.by_cells is not None:
+            suggested = f"{suggested} cells"
     decision = row.record.decision
     if decision is not None:
         decided = f"{_short(decision.call)} ({decision.kind})"

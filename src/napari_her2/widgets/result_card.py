@@ -1,4 +1,4 @@
-"""What the AI suggests for the selected region, once the reader may see it."""
+"""What the network suggests for the selected region, once the reader may see it."""
 
 from __future__ import annotations
 
@@ -86,7 +86,7 @@ class ResultCard(Listener):
 
     def _draw(self) -> None:
         row = self.session.state.selected
-        suggestion = None if row is None else row.suggestion
+        suggestion = None if row is None else row.by_network
         self.region.setText("Suggestion" if row is None else _title(row))
         self._open.setVisible(suggestion is not None)
         self.message.setVisible(suggestion is None)
@@ -98,9 +98,9 @@ class ResultCard(Listener):
 
     def _why_empty(self, row: RegionReview | None) -> str:
         state = self.session.state
-        if row is None or not row.suggestion_hidden:
+        if row is None or not row.network_hidden:
             return RUNNING if state.run.is_running else NOTHING
-        if row.record.suggestion is not None and row.record.suggestion.call == UNKNOWN:
+        if row.record.by_network is not None and row.record.by_network.call == UNKNOWN:
             return NONE_TO_HIDE
         if state.reader is None:
             return NAMELESS
@@ -148,4 +148,7 @@ def _fill(widget: QLabel, text: str, tip: str = "") -> None:
 
 
 def _title(row: RegionReview) -> str:
-    return f"Suggestion · {row.region.name}"
+    leads = row.record.by_cells is None
+    return (
+        f"{'Suggestion' if leads else 'Network, beside the cells'} · {row.region.name}"
+    )
