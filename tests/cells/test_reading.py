@@ -116,7 +116,9 @@ def test_a_part_has_the_cells_that_the_whole_has_there(images):
     y, x = (whole[name].to_numpy() for name in ("y_px", "x_px"))
     is_in = (y >= 100) & (y < 300) & (x >= 80) & (x < 260)
     assert is_in.sum() > 20
-    assert some.equals(whole.filter(pa.array(is_in)))
+    there = whole.filter(pa.array(is_in))
+    known = [name for name in CELL_COLUMNS if name != "tumour_score"]
+    assert some.select(known).equals(there.select(known))
 
 
 def test_a_fine_scan_reads_as_a_coarse_one(found, pair, tmp_path):
