@@ -8,6 +8,7 @@ import pytest
 from napari_her2.core.cell_verdict import CellVerdict
 from napari_her2.core.errors import SlideError
 from napari_her2.core.membrane import MembranePattern
+from napari_her2.viewer.cell_map import Mapped
 from napari_her2.viewer.cell_outlines import THUMBNAIL_PX, thumbnail
 from napari_her2.viewer.palette import PATTERN_COLORS
 from napari_her2.viewer.roles import Role, find, role_of
@@ -159,3 +160,33 @@ def test_reading_is_done_off_the_main_thread_and_an_error_is_told(
     assert main_thread() not in threads
     assert "it broke" in open_desk.session.state.notice.text
     assert not open_desk.session.state.cell_work.doing
+
+
+def test_the_heat_map_lies_on_the_ihc_and_follows_what_is_mapped(read_desk):
+    read_desk.cell_map.show(Mapped.COMPLETE_INTENSE)
+    layer = find(read_desk.viewer.layers, Role.CELL_MAP)
+    ihc = find(read_desk.viewer.layers, Role.IHC)
+    mpp = read_desk.session.state.pair.ihc.mpp
+    assert np.allclose(layer.affine.affine_matrix, ihc.affine.affine_matrix)
+    at = layer.data_to_world((0.5, 0.5))
+    assert at == pytest.approx(ihc.data_to_world((100 / mpp - 0.5,) * 2), abs=1e-6)
+    assert np.nanmax(layer.data) > np.nanmin(layer.data)
+    read_desk.cell_map.show(Mapped.STAINED)
+    assert find(read_desk.viewer.layers, Role.CELL_MAP) is not layer
+    ihc.visible = False
+    assert not find(read_desk.viewer.layers, Role.CELL_MAP).visible
+    read_desk.cell_map.show(Mapped.NOTHING)
+    assert find(read_desk.viewer.layers, Role.CELL_MAP) is None
+
+
+def test_the_heat_map_is_hidden_with_the_call_and_follows_corrections(read_desk):
+    read_desk.cell_map.show(Mapped.COMPLETE_INTENSE)
+    before = find(read_desk.viewer.layers, Role.CELL_MAP).data.copy()
+    for row in range(136, 160):
+        read_desk.session.cells.judge(row, CellVerdict.NONE)
+    read_desk.cell_map.draw()
+    after = find(read_desk.viewer.layers, Role.CELL_MAP).data
+    assert np.nansum(after) < np.nansum(before)
+    read_desk.session.state.reader_name = ""
+    read_desk.cell_map.draw()
+    assert find(read_desk.viewer.layers, Role.CELL_MAP) is None

@@ -114,11 +114,12 @@ def test_regions_stand_side_by_side_from_two_on(panel):
     assert panel.regions.isHidden(), "another view is gone from the list"
     panel.session.select(first.region.region_id)
     told = [[view(row).text(column) for column in range(8)] for row in range(2)]
-    assert ["Nest", "80", "0", "0", "0", "20", "80", "n/a"] in told
+    assert ["Nest", "80", "0", "0", "0", "20", "80", "1+"] in told
     assert ["View", "160", "15", "15", "15", "15", "40", "3+"] in told
     panel.regions.tree.setCurrentItem(view(1))
     assert panel.session.state.selected_id == "r1"
-    assert panel.call.text() == "–"
+    assert panel.call.text() == "1+"
+    assert "Few cells (80)" in panel.advice.text()
 
 
 def test_the_call_stays_hidden_until_the_first_read(panel):

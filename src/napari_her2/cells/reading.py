@@ -46,7 +46,7 @@ COARSEST_MPP: Final = 1.0
 METHOD_VERSION: Final = 1
 """Raised whenever another cell would be found, or the same one read otherwise."""
 
-TILE_PX: Final = 1024
+TILE_PX: Final = 512
 HALO_PX: Final = 64
 EDGE_UM: Final = 3.0
 """Cells nearer to the edge of the image are cut and not counted."""

@@ -18,6 +18,7 @@ from napari_her2.cells.why_not import why_not_scored
 from napari_her2.core.errors import Her2Error
 from napari_her2.core.geometry import BoxPx
 from napari_her2.core.guideline import GuidelineLimits
+from napari_her2.core.guideline_limits import LEAST_CELLS
 from napari_her2.core.score import Call, NotAssessable, Stain
 from napari_her2.slides.slide import Slide, open_slide
 
@@ -35,7 +36,7 @@ class ScoreAsked:
     mpp: float | None = None
     region_px: BoxPx | None = None
     force: bool = False
-    least_cells: int = 50
+    least_cells: int = LEAST_CELLS
 
 
 @dataclass(frozen=True, slots=True)

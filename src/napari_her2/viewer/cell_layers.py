@@ -170,7 +170,7 @@ class CellLayers:
         viewer = self._viewer()
         if viewer is None or (ihc := find(viewer.layers, Role.IHC)) is None:
             return
-        for role in (Role.CELLS, Role.CELL_OUTLINES):
+        for role in (Role.CELLS, Role.CELL_OUTLINES, Role.CELL_MAP):
             if (layer := find(viewer.layers, role)) is not None:
                 layer.visible = ihc.visible
 

@@ -23,6 +23,7 @@ class Role(StrEnum):
     ATTENTION = "attention"
     BRANCH_SHARE = "branch_share"
     QUALITY = "quality"
+    CELL_MAP = "cell_map"
     CELLS = "cells"
     CELL_OUTLINES = "cell_outlines"
     SYNTHETIC_FRAME = "synthetic_frame"

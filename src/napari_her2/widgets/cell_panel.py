@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from qtpy.QtCore import Qt
-from qtpy.QtWidgets import QHBoxLayout, QProgressBar, QVBoxLayout, QWidget
+from qtpy.QtWidgets import QComboBox, QHBoxLayout, QProgressBar, QVBoxLayout, QWidget
 
 from napari_her2.app.state import RegionReview
 from napari_her2.core.membrane import MembranePattern
 from napari_her2.core.records import CellBasis
 from napari_her2.core.score import NotAssessable
+from napari_her2.viewer.cell_map import Mapped
 from napari_her2.viewer.desk import Desk
+from napari_her2.viewer.roles import Role
 from napari_her2.widgets.cell_gallery import CellGallery
+from napari_her2.widgets.legend import Legend
 from napari_her2.widgets.panel import Listener
 from napari_her2.widgets.pattern_bars import PatternBars
 from napari_her2.widgets.pattern_words import (
@@ -24,6 +27,11 @@ from napari_her2.widgets.style import button, enable, label
 
 NOTHING = "Score the real IHC by its cells: no model is needed."
 READ_AGAIN = "Read the cells again to see them on the slide."
+MAP_TIP = (
+    "Share of the tumour cells in squares of 100 µm; clear where fewer than 10 of them "
+    "lie"
+)
+LEGEND_PX = 150
 
 
 class CellPanel(Listener):
@@ -52,6 +60,13 @@ class CellPanel(Listener):
         self.count = label(look="muted", wrap=True)
         self.advice = label(wrap=True)
         self.network = label(look="muted", wrap=True)
+        self.map = QComboBox()
+        for mapped in Mapped:
+            self.map.addItem(str(mapped), mapped)
+        self.map.currentIndexChanged.connect(self._on_map)
+        self.legend = Legend(Role.CELL_MAP, LEGEND_PX)
+        for widget in (self.map, self.legend):
+            widget.setToolTip(MAP_TIP)
         self.gallery = CellGallery(desk)
         self.read_again = label(READ_AGAIN, "muted", wrap=True)
         self.regions = RegionShares(desk)
@@ -68,6 +83,7 @@ class CellPanel(Listener):
             events.first_read_required,
             desk.cell_layers.changed,
         )
+        self.follow(self._draw_map, desk.cell_map.changed)
         self.follow(
             self._draw_button,
             events.pair,
@@ -95,9 +111,13 @@ class CellPanel(Listener):
         inner.setContentsMargins(0, 0, 0, 0)
         inner.setSpacing(4)
         inner.addLayout(head)
+        mapping = QHBoxLayout()
+        mapping.addWidget(self.map, 1)
+        mapping.addWidget(self.legend)
+        inner.addWidget(self.bars)
+        inner.addWidget(self.count)
+        inner.addLayout(mapping)
         for widget in (
-            self.bars,
-            self.count,
             self.gallery,
             self.read_again,
             self.advice,
@@ -159,7 +179,9 @@ class CellPanel(Listener):
         self.advice.setVisible(bool(self.advice.text()))
         read = self.desk.cell_layers.read
         is_there = read is not None and read.region.region_id == row.region.region_id
-        self.gallery.setVisible(is_there)
+        for widget in (self.gallery, self.map, self.legend):
+            widget.setVisible(is_there)
+        self._draw_map()
         self.read_again.setVisible(not is_there)
         network = row.by_network
         self.network.setVisible(network is not None)
@@ -167,6 +189,15 @@ class CellPanel(Listener):
             self.network.setText(
                 f"The network says {network.call}; the real IHC leads."
             )
+
+    def _draw_map(self) -> None:
+        mapped = self.desk.cell_map.mapped
+        self.map.setCurrentIndex(self.map.findData(mapped))
+        self.legend.setEnabled(mapped is not Mapped.NOTHING)
+
+    def _on_map(self) -> None:
+        if self.map.currentData() != self.desk.cell_map.mapped:
+            self.desk.cell_map.show(self.map.currentData())
 
     def _on_toggled(self, pattern: MembranePattern) -> None:
         layers = self.desk.cell_layers
