@@ -144,6 +144,26 @@ def test_a_picture_shows_the_place_of_the_cell(open_desk):
     assert seen[29:35, 29:35].mean((0, 1)) == pytest.approx(middle, abs=25)
 
 
+def test_pictures_are_read_off_the_main_thread(read_desk, qtbot, monkeypatch):
+    threads = []
+
+    def noting(slide, y_px, x_px):
+        threads.append(current_thread())
+        return thumbnail(slide, y_px, x_px)
+
+    monkeypatch.setattr("napari_her2.viewer.cell_pictures.thumbnail", noting)
+    pictures = read_desk.cell_pictures
+    with qtbot.waitSignals([pictures.arrived] * 2):
+        pictures.want([(200.0, 240.0), (220.0, 240.0)])
+    assert main_thread() not in threads
+    assert pictures.get((200.0, 240.0)).shape == (THUMBNAIL_PX, THUMBNAIL_PX, 3)
+    qtbot.waitUntil(lambda: not pictures._worker.is_busy)
+    pictures.want([(200.0, 240.0)])
+    assert not pictures._worker.is_busy, "it is there already"
+    read_desk.close_case()
+    assert pictures.get((200.0, 240.0)) is None
+
+
 def test_reading_is_done_off_the_main_thread_and_an_error_is_told(
     open_desk, qtbot, monkeypatch
 ):

@@ -17,7 +17,7 @@ from napari_her2.viewer.cell_layers import CellLayers
 from napari_her2.viewer.later import later, soon
 from napari_her2.viewer.palette import steps_colormap
 from napari_her2.viewer.placement import placement_of, slide_to_world
-from napari_her2.viewer.roles import Role, find, index_for, tag
+from napari_her2.viewer.roles import Role, adding, find, tag
 
 OPACITY: Final = 0.55
 
@@ -99,26 +99,23 @@ class CellMap:
         found = share_map(read.cells, read.found.mpp, self.mapped.patterns)
         if pair is None or case is None or found is None:
             return
-        active = viewer.layers.selection.active
-        place = index_for(viewer.layers, Role.CELL_MAP)
         arguments = placement_of(pair).image(SQUARE_UM)
-        layer = viewer.add_image(
-            found.steps,
-            name=f"{self.mapped}, % of tumour cells",
-            colormap=steps_colormap(),
-            contrast_limits=(-0.5, len(EDGES) + 0.5),
-            interpolation2d="nearest",
-            opacity=OPACITY,
-            blending="translucent",
-            metadata=tag(Role.CELL_MAP, case.case_id),
-            **arguments
-            | {
-                "translate": np.add(arguments["translate"], found.corner_um),
-                "affine": slide_to_world(pair, Stain.IHC),
-            },
-        )
-        viewer.layers.move(viewer.layers.index(layer), place)
-        viewer.layers.selection.active = active
+        with adding(viewer, Role.CELL_MAP):
+            viewer.add_image(
+                found.steps,
+                name=f"{self.mapped}, % of tumour cells",
+                colormap=steps_colormap(),
+                contrast_limits=(-0.5, len(EDGES) + 0.5),
+                interpolation2d="nearest",
+                opacity=OPACITY,
+                blending="translucent",
+                metadata=tag(Role.CELL_MAP, case.case_id),
+                **arguments
+                | {
+                    "translate": np.add(arguments["translate"], found.corner_um),
+                    "affine": slide_to_world(pair, Stain.IHC),
+                },
+            )
         self._layers.show_ihc()
 
     def _on_state(self) -> None:
