@@ -29,7 +29,7 @@ def action(panel, pattern):
 
 
 def test_it_shows_the_call_its_sentence_and_the_cells_behind_it(panel):
-    assert panel.call.text() == "3+"
+    assert panel.head.call.text() == "3+"
     assert "Complete intense membrane in > 10 %" in panel.meaning.text()
     assert "160 tumour cells" in panel.count.text()
     assert "proposed by the software" in panel.count.text()
@@ -56,7 +56,7 @@ def test_reclassifying_changes_the_call_at_once_and_is_journaled(panel):
     for row in range(136, 160):
         panel.desk.cell_layers.select(row)
         action(panel, MembranePattern.NONE).trigger()
-    assert panel.call.text() == str(Score.TWO)
+    assert panel.head.call.text() == str(Score.TWO)
     journal = panel.session.cells._journal
     told = [e for e in journal.events() if isinstance(e, CellCorrected)]
     assert len(told) == 24
@@ -97,7 +97,7 @@ def test_without_a_name_nothing_is_shown_and_nothing_corrected(panel):
 def test_what_was_decided_is_told_again_on_another_day(panel):
     panel.session.reading.confirm()
     panel.session.state.cells = None
-    assert panel.call.text() == "3+"
+    assert panel.head.call.text() == "3+"
     assert "160 tumour cells" in panel.count.text()
     assert panel.gallery.isHidden()
     assert panel.read_again.isVisible()
@@ -118,7 +118,7 @@ def test_regions_stand_side_by_side_from_two_on(panel):
     assert ["View", "160", "15", "15", "15", "15", "40", "3+"] in told
     panel.regions.tree.setCurrentItem(view(1))
     assert panel.session.state.selected_id == "r1"
-    assert panel.call.text() == "1+"
+    assert panel.head.call.text() == "1+"
     assert "Few cells (80)" in panel.advice.text()
 
 
@@ -132,7 +132,7 @@ def test_the_call_stays_hidden_until_the_first_read(panel):
     assert panel._open.isHidden()
     assert "Reveal it" in panel.message.text()
     panel.session.reading.reveal()
-    assert panel.call.isVisible()
+    assert panel.head.call.isVisible()
     assert len(panel.gallery.cells) == 8
 
 

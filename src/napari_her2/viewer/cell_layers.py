@@ -63,6 +63,7 @@ class CellLayers:
         self._drawn: CellsRead | None = None
         self.patterns = frozenset(MembranePattern)
         self.selected: int | None = None
+        self._has_dots = True
         self._timer = later(self.draw, 0)
         self._view_timer = later(self._draw_outlines, VIEW_EVERY_MS)
         events = session.state.events
@@ -91,6 +92,11 @@ class CellLayers:
         self.patterns = patterns
         self.draw()
         self.changed.emit()
+
+    def show_dots(self, *, on: bool) -> None:
+        """Show the dots from afar, or leave the slide to a map."""
+        self._has_dots = on
+        self._draw_outlines()
 
     def select(self, row: int | None) -> None:
         """Mark a cell of the table, or none."""
@@ -186,7 +192,8 @@ class CellLayers:
         rows = np.flatnonzero(shown & self._in_view(viewer, dots))
         is_near = zoom >= OUTLINES_FROM and len(rows) <= MOST_OUTLINES
         pattern = read.cells["pattern"].to_numpy()
-        _set_dots(dots, _COLORS[pattern], shown & (not is_near))
+        are_seen = self._has_dots and not is_near
+        _set_dots(dots, _COLORS[pattern], shown & are_seen)
         if not is_near:
             rows = rows[:0]
         parts = [(rows, 0.0, _COLORS[pattern[rows]])]

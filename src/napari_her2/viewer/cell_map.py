@@ -26,8 +26,8 @@ class Mapped(StrEnum):
     """Which share of the tumour cells is mapped."""
 
     NOTHING = "No heat map"
-    COMPLETE_INTENSE = "Heat map: complete intense"
-    STAINED = "Heat map: any staining"
+    COMPLETE_INTENSE = "Map of complete intense"
+    STAINED = "Map of any staining"
 
     @property
     def patterns(self) -> tuple[MembranePattern, ...]:
@@ -75,8 +75,9 @@ class CellMap:
         events.pair.connect(self._on_pair)
 
     def show(self, mapped: Mapped) -> None:
-        """Map another share, or nothing."""
+        """Map another share, or nothing; a map takes the place of the dots."""
         self.mapped = mapped
+        self._layers.show_dots(on=mapped is Mapped.NOTHING)
         self.draw()
         self.changed.emit()
 

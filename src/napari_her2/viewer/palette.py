@@ -64,8 +64,8 @@ BRANCH_STOPS = ("#b35806", "#f7f7f7", "#7b5aa6")
 """Brown (all from the IHC branch) over white to violet (all from H&E)."""
 
 
-STEP_COLORS = ("#440154", "#3b528b", "#21918c", "#5ec962", "#fde725")
-"""Shares of cells from none to most, after matplotlib's viridis."""
+STEP_COLORS = ("#f1f3f5", "#fde725", "#5ec962", "#2a788e", "#440154")
+"""Shares of cells: pale for none, then darker for more, after matplotlib's viridis."""
 
 
 def score_colormap() -> Any:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from qtpy.QtCore import Qt
 from qtpy.QtWidgets import QComboBox, QHBoxLayout, QProgressBar, QVBoxLayout, QWidget
 
 from napari_her2.app.state import RegionReview
@@ -12,6 +11,7 @@ from napari_her2.core.score import NotAssessable
 from napari_her2.viewer.cell_map import Mapped
 from napari_her2.viewer.desk import Desk
 from napari_her2.viewer.roles import Role
+from napari_her2.widgets.call_head import CallHead
 from napari_her2.widgets.cell_gallery import CellGallery
 from napari_her2.widgets.legend import Legend
 from napari_her2.widgets.panel import Listener
@@ -23,15 +23,15 @@ from napari_her2.widgets.pattern_words import (
     meaning_line,
 )
 from napari_her2.widgets.region_shares import RegionShares
-from napari_her2.widgets.style import button, enable, label
+from napari_her2.widgets.style import button, enable, fill, label
 
 NOTHING = "Score the real IHC by its cells: no model is needed."
 READ_AGAIN = "Read the cells again to see them on the slide."
 MAP_TIP = (
-    "Share of the tumour cells in squares of 100 µm; clear where fewer than 10 of them "
-    "lie"
+    "Percent of the tumour cells in squares of 100 µm; clear where fewer than 10 "
+    "of them lie"
 )
-LEGEND_PX = 150
+LEGEND_PX = 140
 
 
 class CellPanel(Listener):
@@ -52,9 +52,9 @@ class CellPanel(Listener):
         self.status = label(look="muted")
         self.cancel = button("Cancel", tip="Stop; no call is made then")
         self.cancel.clicked.connect(self._on_cancel)
-        self.call = label(look="call")
         self.meaning = label(wrap=True)
         self.convention = label(SILENT, "caution", wrap=True)
+        self.head = CallHead(self.meaning, self.convention)
         self.bars = PatternBars()
         self.bars.toggled.connect(self._on_toggled)
         self.count = label(look="muted", wrap=True)
@@ -63,6 +63,8 @@ class CellPanel(Listener):
         self.map = QComboBox()
         for mapped in Mapped:
             self.map.addItem(str(mapped), mapped)
+        narrow = QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon
+        self.map.setSizeAdjustPolicy(narrow)
         self.map.currentIndexChanged.connect(self._on_map)
         self.legend = Legend(Role.CELL_MAP, LEGEND_PX)
         for widget in (self.map, self.legend):
@@ -96,21 +98,15 @@ class CellPanel(Listener):
         )
 
     def _lay_out(self) -> None:
-        title, progress, head = QHBoxLayout(), QHBoxLayout(), QHBoxLayout()
+        title, progress = QHBoxLayout(), QHBoxLayout()
         title.addWidget(label("Real IHC, cell by cell", "heading"), 1)
         title.addWidget(self.read)
         progress.addWidget(self.status, 1)
         progress.addWidget(self.cancel)
-        head.addWidget(self.call, 0, Qt.AlignmentFlag.AlignTop)
-        words = QVBoxLayout()
-        words.setSpacing(0)
-        words.addWidget(self.meaning)
-        words.addWidget(self.convention)
-        head.addLayout(words, 1)
         inner = QVBoxLayout(self._open)
         inner.setContentsMargins(0, 0, 0, 0)
         inner.setSpacing(4)
-        inner.addLayout(head)
+        inner.addWidget(self.head)
         mapping = QHBoxLayout()
         mapping.addWidget(self.map, 1)
         mapping.addWidget(self.legend)
@@ -170,25 +166,20 @@ class CellPanel(Listener):
     def _show(self, row: RegionReview, basis: CellBasis) -> None:
         reading = basis.reading
         is_scored = not isinstance(reading.call, NotAssessable)
-        self.call.setText(str(reading.call) if is_scored else "–")
+        self.head.show_call(reading.call)
         self.meaning.setText(meaning_line(basis))
         self.convention.setVisible(is_scored and reading.is_convention)
         self.bars.show_shares(reading.shares, self.desk.cell_layers.patterns)
         self.count.setText(count_line(basis))
-        self.advice.setText(advice_lines(basis))
-        self.advice.setVisible(bool(self.advice.text()))
+        fill(self.advice, advice_lines(basis))
         read = self.desk.cell_layers.read
         is_there = read is not None and read.region.region_id == row.region.region_id
         for widget in (self.gallery, self.map, self.legend):
             widget.setVisible(is_there)
         self._draw_map()
         self.read_again.setVisible(not is_there)
-        network = row.by_network
-        self.network.setVisible(network is not None)
-        if network is not None:
-            self.network.setText(
-                f"The network says {network.call}; the real IHC leads."
-            )
+        said = "" if row.by_network is None else str(row.by_network.call)
+        fill(self.network, said and f"The network says {said}; the real IHC leads.")
 
     def _draw_map(self) -> None:
         mapped = self.desk.cell_map.mapped

@@ -18,9 +18,9 @@ from napari_her2.viewer.roles import Role
 
 WIDTH_PX, HEIGHT_PX = 104, 16
 LIGHT, DARK = "#ffffff", "#101418"
-_DARK_STEPS = (SCORE_COLORS[Score.ZERO], SCORE_COLORS[Score.THREE], *STEP_COLORS[:3])
+_DARK_STEPS = (SCORE_COLORS[Score.ZERO], SCORE_COLORS[Score.THREE], *STEP_COLORS[3:])
 _SCORES = tuple((color, str(score)) for score, color in SCORE_COLORS.items())
-_SHARES = tuple(zip(STEP_COLORS, ("0", "≤10", "≤30", "≤60", "%"), strict=True))
+_SHARES = tuple(zip(STEP_COLORS, ("0", "≤10", "≤30", "≤60", ">60"), strict=True))
 
 Word = tuple[str, Qt.AlignmentFlag, str]
 _LEFT, _RIGHT = Qt.AlignmentFlag.AlignLeft, Qt.AlignmentFlag.AlignRight

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from qtpy.QtWidgets import QHBoxLayout, QLabel, QVBoxLayout, QWidget
+from qtpy.QtWidgets import QVBoxLayout, QWidget
 
 from napari_her2.app.state import RegionReview
 from napari_her2.core.records import UNFAMILIAR as UNKNOWN
 from napari_her2.core.records import Suggestion
-from napari_her2.core.score import NotAssessable
+from napari_her2.core.score import Score
 from napari_her2.viewer.desk import Desk
 from napari_her2.viewer.evidence import evidence_in
+from napari_her2.widgets.call_head import CallHead
 from napari_her2.widgets.panel import Listener
 from napari_her2.widgets.probability_bars import ProbabilityBars
-from napari_her2.widgets.style import label
+from napari_her2.widgets.style import fill, label
 from napari_her2.widgets.suggestion_words import (
     arm_line,
     arm_tip,
@@ -42,7 +43,6 @@ class ResultCard(Listener):
         super().__init__(desk)
         self.region = label(look="heading")
         self.message = label(look="muted", wrap=True)
-        self.call = label(look="call")
         self.meaning = label(wrap=True)
         self.caution = label(look="caution", wrap=True)
         self.bars = ProbabilityBars()
@@ -50,18 +50,13 @@ class ResultCard(Listener):
         self.arm = label(wrap=True)
         self.gate = label(wrap=True)
         self.evidence = label(look="muted", wrap=True)
+        self.head = CallHead(self.meaning, self.prediction_set)
         self._open = QWidget()
-        head, words = QHBoxLayout(), QVBoxLayout()
-        words.setSpacing(0)
-        words.addWidget(self.meaning)
-        words.addWidget(self.prediction_set)
-        head.addWidget(self.call)
-        head.addLayout(words, 1)
         inner = QVBoxLayout(self._open)
         inner.setContentsMargins(0, 0, 0, 0)
         inner.setSpacing(3)
-        inner.addLayout(head)
         for widget in (
+            self.head,
             self.caution,
             self.bars,
             self.arm,
@@ -107,8 +102,8 @@ class ResultCard(Listener):
         return HIDDEN if self.own_first_read is None else READ_GIVEN
 
     def _clear(self) -> None:
+        self.head.show_call(None)
         for widget in (
-            self.call,
             self.meaning,
             self.caution,
             self.prediction_set,
@@ -122,29 +117,18 @@ class ResultCard(Listener):
 
     def _show(self, row: RegionReview, suggestion: Suggestion) -> None:
         call = suggestion.call
-        if isinstance(call, NotAssessable):
-            self.call.setText("–")
-            self.meaning.setText(str(call))
-        else:
-            self.call.setText(str(call))
-            self.meaning.setText(call.meaning)
+        self.head.show_call(call)
+        self.meaning.setText(call.meaning if isinstance(call, Score) else str(call))
         is_told = self.session.state.forced
-        _fill(self.caution, caution_line(suggestion, is_told=is_told))
+        fill(self.caution, caution_line(suggestion, is_told=is_told))
         self.bars.setVisible(bool(suggestion.probabilities))
         self.bars.show_shares(suggestion.probabilities)
-        _fill(self.prediction_set, set_line(suggestion), set_tip(suggestion))
-        _fill(self.arm, arm_line(suggestion), arm_tip(suggestion))
-        _fill(self.gate, gate_line(suggestion), gate_tip(suggestion))
+        fill(self.prediction_set, set_line(suggestion), set_tip(suggestion))
+        fill(self.arm, arm_line(suggestion), arm_tip(suggestion))
+        fill(self.gate, gate_line(suggestion), gate_tip(suggestion))
         store = self.session.results
         weighed = None if store is None else evidence_in(store, row.region)
-        _fill(self.evidence, "" if weighed is None else weighed.sentence)
-
-
-def _fill(widget: QLabel, text: str, tip: str = "") -> None:
-    """Show a line with its tooltip; a line without text takes no room."""
-    widget.setText(text)
-    widget.setToolTip(tip)
-    widget.setVisible(bool(text))
+        fill(self.evidence, "" if weighed is None else weighed.sentence)
 
 
 def _title(row: RegionReview) -> str:
