@@ -60,7 +60,7 @@ DATA_MPP = 0.25
 """Taken for the cores, whose files do not say."""
 
 LADDER = list(Score)
-LIMITS = GuidelineLimits(least_cells=50)
+LIMITS = GuidelineLimits()
 
 
 def virtual(count: int) -> Rows:

@@ -211,6 +211,7 @@ def look_at_cells(tour: Tour) -> dict[str, object]:
         click(panel.read)
         wait_until(lambda: not tour.desk.cell_reader.is_busy, RUN_S)
         expect(state.cells is not None, f"no cells were read: {state.notice}")
+        click(tour.review.decision.reveal)
     call = state.cells.call.reading
     with tour.step("cell", "One of the cells behind the call, and the reader agrees."):
         expect(panel.gallery.cells, "the gallery is empty")

@@ -1,5 +1,9 @@
 """Cells of the IHC slide are read in a region, corrected by a person, and kept."""
 
+import json
+from dataclasses import replace
+from datetime import UTC, datetime
+
 import numpy as np
 import pytest
 
@@ -10,9 +14,16 @@ from napari_her2.core.cell_verdict import CellVerdict
 from napari_her2.core.errors import NotReadyError, ReviewError
 from napari_her2.core.geometry import BoxPx
 from napari_her2.core.membrane import MembranePattern
+from napari_her2.core.records import Evidence, Provenance, Suggestion
 from napari_her2.core.region import Region
 from napari_her2.core.score import Score, Stain
-from napari_her2.review.events import CellCorrected, CellsShown
+from napari_her2.review.acts import Act
+from napari_her2.review.events import (
+    CellCorrected,
+    CellsShown,
+    RegionKey,
+    SuggestionMade,
+)
 from napari_her2.slides.quality.finding import (
     Finding,
     FindingKind,
@@ -127,25 +138,156 @@ def test_confirming_keeps_the_pattern_and_counts_as_looked_at(session, cells):
     assert session.state.cells.cells["pattern"] == cells.cells["pattern"]
 
 
-def test_the_call_waits_for_a_first_read_that_stays_once_it_is_shown(session, journal):
+def test_the_call_is_revealed_after_a_first_read_and_confirmed(session, journal):
     session.state.first_read_required = True
     read(session)
     assert "first read" in session.cells.why_hidden()
     with pytest.raises(ReviewError, match="first read"):
         session.cells.judge(0, CellVerdict.NOT_TUMOUR)
-    assert not any(isinstance(event, CellsShown) for event in journal.events())
     session.reading.first_read(Score.ONE)
+    assert "Reveal it" in session.cells.why_hidden()
+    session.reading.reveal()
     assert session.cells.why_hidden() is None
-    shown = [event for event in journal.events() if isinstance(event, CellsShown)]
-    assert [(event.reader.name, event.call) for event in shown] == [
-        ("Dr A", session.state.cells.call.reading.call)
-    ]
-    with pytest.raises(ReviewError, match="seen the call read from the cells"):
+    with pytest.raises(ReviewError, match="first read stays"):
         session.reading.first_read(Score.TWO)
-    session.reading.own_read(Score.TWO)
-    assert session.state.selected.record.decision.first_read is Score.ONE
+    session.reading.confirm()
+    decision = session.state.selected.record.decision
+    assert (decision.call, decision.first_read) == (Score.TWO, Score.ONE)
+    assert decision.suggestion.cells.reading == session.state.cells.call.reading
+    assert decision.beside is None
+    with pytest.raises(ReviewError, match="decided"):
+        session.cells.judge(0, CellVerdict.NOT_TUMOUR)
     session.state.reader_name = ""
     assert "name" in session.cells.why_hidden()
+
+
+def test_the_suggestion_says_how_to_read_the_same_cells_again(session, cells):
+    made = session.state.selected.suggestion
+    assert made.evidence is Evidence.CELLS
+    told = dict(made.provenance.parameters)
+    assert made.provenance.slides == session.state.pair.fingerprints
+    assert made.provenance.software.startswith("napari-her2 ")
+    assert json.loads(told["stain_vectors_od"])["second"][2] > 0.5
+    assert json.loads(told["thresholds"])["complete_share"] > 0
+    assert json.loads(told["limits"])["least_cells"] > 0
+    assert len(json.loads(told["white_rgb"])) == 3
+    assert told["slide_um_per_px"] == str(session.state.pair.ihc.mpp)
+    outline = [list(corner) for corner in cells.region.vertices_yx]
+    assert json.loads(told["region_yx_px"]) == outline
+
+
+def test_a_correction_makes_a_new_version_that_its_reader_has_seen(
+    session, cells, journal
+):
+    session.cells.judge(5, CellVerdict.COMPLETE_INTENSE)
+    made = [e.suggestion for e in journal.events() if isinstance(e, SuggestionMade)]
+    assert [one.cells.n_judged for one in made] == [0, 1]
+    row = session.state.selected
+    assert row.suggestion == made[-1]
+    session.reading.confirm()
+    assert session.state.selected.record.decision.suggestion == made[-1]
+
+
+def test_a_second_reader_sees_no_corrections_before_they_reveal(session):
+    session.state.first_read_required = True
+    read(session)
+    session.reading.first_read(Score.TWO)
+    session.reading.reveal()
+    session.state.reader_name = "Dr B"
+    session.reading.first_read(Score.TWO)
+    session.reading.reveal()
+    session.state.reader_name = "Dr A"
+    session.cells.judge(5, CellVerdict.COMPLETE_INTENSE)
+    assert session.cells.why_hidden() is None
+    session.state.reader_name = "Dr B"
+    assert "Reveal it" in session.cells.why_hidden()
+    assert session.state.selected.suggestion is None
+    assert "newer suggestion" in session.reading.refusal(Act.CONFIRM)
+    session.state.reader_name = "Dr C"
+    assert "first read" in session.cells.why_hidden()
+
+
+def test_the_network_stands_beside_the_cells_that_lead(session, cells, journal):
+    region = cells.region
+    network = Suggestion(
+        region.region_id, Score.ONE, ((Score.ONE, 1.0),), Evidence.BOTH,
+        region.bounds, 1, Provenance(session.state.pair.fingerprints, "b", "ab", "0"),
+    )  # fmt: skip
+    session.reading.suggest(region, network)
+    row = session.state.selected
+    assert (row.suggestion.call, row.by_network.call) == (Score.TWO, Score.ONE)
+    session.reading.confirm()
+    decision = session.state.selected.record.decision
+    assert decision.call is Score.TWO
+    assert decision.beside == network
+
+
+def test_a_journal_that_was_shown_cells_before_keeps_the_first_read(session, journal):
+    session.state.first_read_required = True
+    read(session)
+    session.reading.first_read(Score.ONE)
+    record = session.state.selected.record
+    journal.append(
+        CellsShown(
+            key=record.key,
+            utc=datetime.now(UTC),
+            reader=session.state.reader,
+            call=Score.TWO,
+        )
+    )
+    key = session.state.pair.fingerprints
+    session.reading.open(RegionKey(record.case_id, key))
+    with pytest.raises(ReviewError, match="seen the call read from the cells"):
+        session.reading.first_read(Score.TWO)
+    session.reading.reveal()
+    session.reading.confirm()
+
+
+def test_what_lies_in_an_excluded_area_does_not_count(session, cells, journal):
+    half = Region.from_points("x1", "Duct", [(0, 0), (0, 300), (600, 300), (600, 0)])
+    session.set_regions((replace(half, is_excluded=True),))
+    left = session.state.cells
+    assert 0 < left.call.reading.n_cells < cells.call.reading.n_cells
+    assert session.state.selected.suggestion.cells.reading == left.call.reading
+    told = dict(session.state.selected.suggestion.provenance.parameters)
+    assert json.loads(told["excluded_yx_px"]) == [[list(c) for c in half.vertices_yx]]
+    session.select("x1")
+    assert "excluded" in session.cells.why_not()
+    session.set_regions(())
+    assert session.state.cells.call.reading == cells.call.reading
+
+
+def test_a_region_that_was_read_gets_a_name_and_keeps_its_call(session):
+    triangle = Region("r1", "Region 1", ((60, 60), (60, 500), (420, 60)))
+    session.set_regions((triangle,))
+    session.select("r1")
+    read(session)
+    session.reading.confirm()
+    session.set_regions((replace(triangle, name="Nest A"),))
+    assert session.state.selected.region.name == "Nest A"
+    assert session.state.selected.record.decision.suggestion is not None
+    assert session.state.cells.region.name == "Nest A"
+    with pytest.raises(ReviewError, match="keeps its outline"):
+        session.set_regions((replace(triangle, is_excluded=True),))
+
+
+def test_a_region_that_moves_loses_its_cells(session):
+    session.state.first_read_required = True
+    triangle = Region("r1", "Region 1", ((60, 60), (60, 500), (420, 60)))
+    session.set_regions((triangle,))
+    session.select("r1")
+    assert read(session) is not None
+    session.set_regions(())
+    assert session.state.cells is None
+
+
+def test_the_same_view_is_not_read_twice(session, cells, monkeypatch):
+    def read_again(*args):
+        raise AssertionError("a tile was read again")
+
+    monkeypatch.setattr("napari_her2.cells.reading._read_tile", read_again)
+    session.set_view(BoxPx(20, 20, 300, 300))
+    assert read(session).cells.num_rows > 0
 
 
 def test_nobody_corrects_without_a_name(session, cells, journal):

@@ -8,7 +8,7 @@ from skimage.io import imsave
 from napari_her2.cells.call import call_cells
 from napari_her2.cells.reading import look_at, propose_tumour, read_cells
 from napari_her2.cells.score_file import ScoreAsked, cells_of, score_file
-from napari_her2.cells.table import CELL_COLUMNS, no_cells, write_cells
+from napari_her2.cells.table import CELL_COLUMNS, made_of, no_cells, write_cells
 from napari_her2.core.errors import SlideError
 from napari_her2.core.geometry import BoxPx
 from napari_her2.core.guideline import GuidelineLimits
@@ -103,6 +103,24 @@ def test_reading_stops_when_it_is_closed(images):
         steps.close()
 
 
+def test_a_part_has_the_cells_that_the_whole_has_there(images):
+    part = BoxPx(100, 80, 300, 260)
+    with open_slide(images[Stain.IHC]) as slide:
+        look = look_at(slide, Stain.IHC)
+        whole, some = (
+            pa.concat_tables(
+                step.cells for step in read_cells(slide, look, region_px=box)
+            )
+            for box in (None, part)
+        )
+    y, x = (whole[name].to_numpy() for name in ("y_px", "x_px"))
+    is_in = (y >= 100) & (y < 300) & (x >= 80) & (x < 260)
+    assert is_in.sum() > 20
+    there = whole.filter(pa.array(is_in))
+    known = [name for name in CELL_COLUMNS if name != "tumour_score"]
+    assert some.select(known).equals(there.select(known))
+
+
 def test_a_fine_scan_reads_as_a_coarse_one(found, pair, tmp_path):
     box = BoxPx.of_shape(pair.shape_px(Stain.IHC))
     image = pair.render(Stain.IHC, box).repeat(2, 0).repeat(2, 1)
@@ -166,7 +184,10 @@ def test_scale_is_needed_for_cells(images):
 
 def test_tables_are_written(found, tmp_path):
     write_cells(found, tmp_path / "cells.parquet")
-    assert pyarrow.parquet.read_table(tmp_path / "cells.parquet").equals(found)
+    read = pyarrow.parquet.read_table(tmp_path / "cells.parquet")
+    assert read.equals(found)
+    assert made_of(read)["thresholds"]["complete_share"] > 0
+    assert made_of(read)["slide_um_per_px"] == MPP
     write_cells(found, tmp_path / "cells.csv")
     head = (tmp_path / "cells.csv").read_text().splitlines()[0]
     assert head.startswith('"x_px","y_px","area_um2"')

@@ -15,6 +15,7 @@ from napari_her2.core.guideline import (
     call_from_shares,
     read_counts,
 )
+from napari_her2.core.guideline_limits import LEAST_CELLS
 from napari_her2.core.membrane import IntensityCounts, MembranePattern, PatternCounts
 from napari_her2.core.proportion import wilson
 from napari_her2.core.score import NotAssessable, Score
@@ -149,7 +150,7 @@ def test_stronger_cells_never_lower_the_score(counts, errors, step, moved, data)
 @given(some_counts(), ERRORS)
 def test_errors_of_the_method_only_lower_a_score_and_say_so(counts, errors):
     exact, found = read_counts(counts), read_counts(counts, floors=errors)
-    if counts.n < 100:
+    if counts.n < LEAST_CELLS:
         assert exact == found
         assert isinstance(found.call, NotAssessable)
     elif found.call is not exact.call:
@@ -235,15 +236,22 @@ def test_a_method_too_poor_for_the_cut_off_is_refused(error):
 
 
 def test_too_few_cells_are_no_score():
-    found = read_counts(cells(99, complete_intense=99))
+    found = read_counts(cells(49, complete_intense=49))
     assert found.call == NotAssessable(
-        "only 99 invasive tumour cells; at least 100 are needed"
+        "only 49 invasive tumour cells; at least 50 are needed"
     )
     assert found.is_convention
     assert (found.straddles, found.advice) == ((), ())
-    assert read_counts(cells(100, complete_intense=100)).call is Score.THREE
+    assert read_counts(cells(50, complete_intense=50)).call is Score.THREE
     one = read_counts(cells(1), limits=GuidelineLimits(least_cells=2))
     assert one.call.reason == "only 1 invasive tumour cell; at least 2 are needed"
+
+
+def test_few_cells_are_a_score_with_a_word_of_caution():
+    few, enough = (read_counts(cells(n, complete_intense=n)) for n in (99, 100))
+    assert few.call is enough.call is Score.THREE
+    assert "few cells (99): count more of the tumour" in few.advice
+    assert not any("few cells" in advice for advice in enough.advice)
 
 
 def test_no_cells_are_never_a_zero():

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
 from hypothesis import HealthCheck, settings
 
 from napari_her2.core.geometry import BoxPx
+from napari_her2.core.guideline import read_counts
+from napari_her2.core.membrane import PatternCounts
 from napari_her2.core.records import (
     Arm,
+    CellBasis,
     Evidence,
     GateVerdict,
     Provenance,
@@ -108,6 +112,27 @@ def elsewhere(records) -> ReviewRecord:
     """A synthetic suggestion, overridden with the real IHC."""
     code = ReasonCode.IHC_READ_ELSEWHERE
     return records[2].after(acts.override(records[2], ANNA, Score.TWO, code, utc=UTC_0))
+
+
+@pytest.fixture
+def by_cells() -> ReviewRecord:
+    """Read from cells, with what a network said beside it, and confirmed."""
+    work = Worklist()
+    reading = read_counts(PatternCounts(none=170, complete_intense=30))
+    made = replace(
+        suggestion("r6", reading.call, Evidence.CELLS),
+        probabilities=(),
+        arms=(),
+        prediction_set=(),
+        provenance=Provenance(
+            (IHC,), "", "", "napari-her2 0.0.1", (("white_rgb", "[240, 240, 240]"),)
+        ),
+        cells=CellBasis(reading, 3, "in your region", "clustered"),
+    )
+    record = work.shown("r6", Score.TWO)
+    record = work.do(record, acts.suggest, made)
+    record = work.do(record, acts.reveal, ANNA)
+    return work.do(record, acts.confirm, ANNA)
 
 
 @pytest.fixture(autouse=True)

@@ -13,7 +13,7 @@ from pyarrow import csv as arrow_csv
 from napari_her2.core.records import RESEARCH_USE
 from napari_her2.core.score import Score
 from napari_her2.export.csv import from_csv, guarded, to_csv, unguarded
-from napari_her2.export.schema import v1, v2
+from napari_her2.export.schema import v1, v2, v3
 
 GOLDEN = Path(__file__).parent / "golden" / "scores.csv"
 
@@ -26,10 +26,28 @@ def test_what_was_exported_before_can_be_exported_again(records):
     golden = GOLDEN.with_name("scores.v1.csv").read_bytes()
     rows = from_csv(golden)
     assert rows == [v1.row(record) for record in records]
+    golden = GOLDEN.with_name("scores.v2.csv").read_bytes()
+    assert from_csv(golden) == [v2.row(record) for record in records]
 
 
-def test_the_columns_of_version_1_keep_their_names_and_order():
+def test_the_columns_of_a_version_keep_their_names_and_order():
     assert [name for name in v2.COLUMNS if name in v1.COLUMNS] == list(v1.COLUMNS)
+    assert [name for name in v3.COLUMNS if name in v2.COLUMNS] == list(v2.COLUMNS)
+
+
+def test_counted_cells_stand_in_columns_of_their_own(by_cells, records):
+    (row,) = from_csv(to_csv([by_cells]))
+    assert row["final_score"] == row["ai_score"] == "3+"
+    assert row["ai_evidence"] == "IHC, cell by cell"
+    assert (row["n_cells"], row["n_cells_judged"]) == ("200", "3")
+    assert row["pct_complete_intense"] == "15.00"
+    assert row["pct_none"] == "85.00"
+    assert row["pct_ci95"].startswith("10.71 to 20.61; ")
+    assert row["cell_rule"] == "complete intense membrane in > 10 % of cells"
+    assert row["cell_tumour"] == "in your region"
+    assert row["network_score"] == "2+"
+    assert row["bundle_sha256"] == ""
+    assert from_csv(to_csv(records))[0]["n_cells"] == ""
 
 
 def test_how_sure_the_software_was_stands_beside_the_decision(records, elsewhere):

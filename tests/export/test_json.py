@@ -9,7 +9,7 @@ from pathlib import Path
 from napari_her2.core.records import FORCED, RESEARCH_USE
 from napari_her2.core.score import Score
 from napari_her2.export.json import to_json
-from napari_her2.export.schema import v1
+from napari_her2.export.schema import v1, v2
 from napari_her2.review.events import Confirmed, Revealed, SuggestionMade
 from napari_her2.review.record import ReviewRecord
 
@@ -24,6 +24,25 @@ def test_the_file_is_as_agreed(records):
 def test_what_was_exported_before_can_be_exported_again(records):
     golden = GOLDEN.with_name("scores.v1.json").read_text(encoding="utf-8")
     assert v1.document(records, HEAD) == json.loads(golden)
+    golden = GOLDEN.with_name("scores.v2.json").read_text(encoding="utf-8")
+    assert v2.document(records, HEAD) == json.loads(golden)
+
+
+def test_counted_cells_stand_beside_the_decision_with_their_intervals(by_cells):
+    (tree,) = json.loads(to_json([by_cells], HEAD))["records"]
+    decision = tree["decision"]
+    cells = decision["suggestion"]["cells"]
+    assert decision["suggestion"]["evidence"] == "IHC, cell by cell"
+    assert cells["n_cells"] == 200
+    assert cells["shares"]["complete_intense"] == {
+        "share": 0.15,
+        "ci95_low": 0.10714,
+        "ci95_high": 0.20606,
+    }
+    assert cells["rule"] == "complete intense membrane in > 10 % of cells"
+    assert decision["suggestion"]["parameters"] == {"white_rgb": "[240, 240, 240]"}
+    assert decision["beside"]["score"] == "2+"
+    assert decision["beside"]["bundle_sha256"] == "c0ffee"
 
 
 def test_a_forced_run_and_its_doubts_are_told(elsewhere):
@@ -48,7 +67,7 @@ def test_a_forced_run_and_its_doubts_are_told(elsewhere):
 
 def test_it_says_its_schema_its_use_and_the_journal(records):
     tree = json.loads(to_json(records, HEAD))
-    assert tree["schema"] == "napari-her2/scores/2"
+    assert tree["schema"] == "napari-her2/scores/3"
     assert tree["notice"] == RESEARCH_USE
     assert tree["journal_head"] == HEAD
 

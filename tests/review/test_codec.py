@@ -14,9 +14,12 @@ from hypothesis import strategies as st
 
 from napari_her2.core.cell_verdict import CellVerdict
 from napari_her2.core.geometry import Affine, BoxPx
+from napari_her2.core.guideline import read_counts
+from napari_her2.core.membrane import IntensityCounts, PatternCounts
 from napari_her2.core.records import (
     CONTROL_SCORES,
     Arm,
+    CellBasis,
     ControlMark,
     Evidence,
     GateVerdict,
@@ -59,6 +62,20 @@ suggestions = st.builds(
     prediction_set=st.lists(st.sampled_from(Score)).map(tuple),
     gate=st.none() | st.builds(GateVerdict, st.booleans(), *[numbers] * 5, words),
     forced=st.booleans(),
+    cells=st.none()
+    | st.builds(
+        CellBasis,
+        st.builds(
+            lambda counts: read_counts(
+                PatternCounts(*counts), intensities=IntensityCounts(*counts)
+            ),
+            st.lists(st.integers(0, 300), min_size=5, max_size=5).filter(any),
+        )
+        | st.just(read_counts(PatternCounts())),
+        st.integers(0, 9),
+        words,
+        words,
+    ),
 )  # fmt: skip
 thousandths = st.integers(0, 10**6).map(lambda number: number / 1000)
 affines = st.builds(
@@ -104,7 +121,7 @@ contents = {
     "key": st.builds(ev.RegionKey, names, pairs, st.just("r1")),
     "utc": st.datetimes(timezones=st.just(UTC)),
     "reader": st.builds(Reader, names),
-    "region": st.builds(Region, st.just("r1"), words, st.just(OUTLINE)),
+    "region": st.builds(Region, st.just("r1"), words, st.just(OUTLINE), st.booleans()),
     "suggestion": suggestions,
     "call": calls,
     "code": st.sampled_from(ev.ReasonCode),

@@ -8,6 +8,7 @@ import pytest
 from napari_her2.core.cell_verdict import CellVerdict
 from napari_her2.core.errors import SlideError
 from napari_her2.core.membrane import MembranePattern
+from napari_her2.viewer.cell_map import Mapped
 from napari_her2.viewer.cell_outlines import THUMBNAIL_PX, thumbnail
 from napari_her2.viewer.palette import PATTERN_COLORS
 from napari_her2.viewer.roles import Role, find, role_of
@@ -143,6 +144,26 @@ def test_a_picture_shows_the_place_of_the_cell(open_desk):
     assert seen[29:35, 29:35].mean((0, 1)) == pytest.approx(middle, abs=25)
 
 
+def test_pictures_are_read_off_the_main_thread(read_desk, qtbot, monkeypatch):
+    threads = []
+
+    def noting(slide, y_px, x_px):
+        threads.append(current_thread())
+        return thumbnail(slide, y_px, x_px)
+
+    monkeypatch.setattr("napari_her2.viewer.cell_pictures.thumbnail", noting)
+    pictures = read_desk.cell_pictures
+    with qtbot.waitSignals([pictures.arrived] * 2):
+        pictures.want([(200.0, 240.0), (220.0, 240.0)])
+    assert main_thread() not in threads
+    assert pictures.get((200.0, 240.0)).shape == (THUMBNAIL_PX, THUMBNAIL_PX, 3)
+    qtbot.waitUntil(lambda: not pictures._worker.is_busy)
+    pictures.want([(200.0, 240.0)])
+    assert not pictures._worker.is_busy, "it is there already"
+    read_desk.close_case()
+    assert pictures.get((200.0, 240.0)) is None
+
+
 def test_reading_is_done_off_the_main_thread_and_an_error_is_told(
     open_desk, qtbot, monkeypatch
 ):
@@ -159,3 +180,33 @@ def test_reading_is_done_off_the_main_thread_and_an_error_is_told(
     assert main_thread() not in threads
     assert "it broke" in open_desk.session.state.notice.text
     assert not open_desk.session.state.cell_work.doing
+
+
+def test_the_heat_map_lies_on_the_ihc_and_follows_what_is_mapped(read_desk):
+    read_desk.cell_map.show(Mapped.COMPLETE_INTENSE)
+    layer = find(read_desk.viewer.layers, Role.CELL_MAP)
+    ihc = find(read_desk.viewer.layers, Role.IHC)
+    mpp = read_desk.session.state.pair.ihc.mpp
+    assert np.allclose(layer.affine.affine_matrix, ihc.affine.affine_matrix)
+    at = layer.data_to_world((0.5, 0.5))
+    assert at == pytest.approx(ihc.data_to_world((100 / mpp - 0.5,) * 2), abs=1e-6)
+    assert np.nanmax(layer.data) > np.nanmin(layer.data)
+    read_desk.cell_map.show(Mapped.STAINED)
+    assert find(read_desk.viewer.layers, Role.CELL_MAP) is not layer
+    ihc.visible = False
+    assert not find(read_desk.viewer.layers, Role.CELL_MAP).visible
+    read_desk.cell_map.show(Mapped.NOTHING)
+    assert find(read_desk.viewer.layers, Role.CELL_MAP) is None
+
+
+def test_the_heat_map_is_hidden_with_the_call_and_follows_corrections(read_desk):
+    read_desk.cell_map.show(Mapped.COMPLETE_INTENSE)
+    before = find(read_desk.viewer.layers, Role.CELL_MAP).data.copy()
+    for row in range(136, 160):
+        read_desk.session.cells.judge(row, CellVerdict.NONE)
+    read_desk.cell_map.draw()
+    after = find(read_desk.viewer.layers, Role.CELL_MAP).data
+    assert np.nansum(after) < np.nansum(before)
+    read_desk.session.state.reader_name = ""
+    read_desk.cell_map.draw()
+    assert find(read_desk.viewer.layers, Role.CELL_MAP) is None

@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from napari.components import ViewerModel
@@ -82,3 +84,31 @@ def test_one_square_millimetre_has_its_size():
 
 def test_names_fill_gaps():
     assert next_name({"Region 1", "Region 3"}) == "Region 2"
+
+
+def test_an_area_that_is_excluded_is_shaded_and_the_next_is_a_region_again(
+    regions, drawn
+):
+    regions.start_rectangle(is_excluded=True)
+    regions.layer.add_rectangles([BOX])
+    regions.show(drawn[-1])
+    assert regions.end_one_shot()
+    (area,) = drawn[-1]
+    assert (area.name, area.is_excluded) == ("Excluded 1", True)
+    assert 0 < regions.layer.face_color[0][3] < 1
+    regions.layer.add_rectangles([BOX + 50])
+    regions.show(drawn[-1])
+    assert [one.is_excluded for one in drawn[-1]] == [True, False]
+    assert [one.name for one in drawn[-1]] == ["Excluded 1", "Region 1"]
+    assert regions.layer.face_color[1][3] == 0
+    assert list(regions.layer.text.values) == ["Excluded 1", "Region 1"]
+
+
+def test_a_new_name_and_an_exclusion_are_shown_without_a_new_shape(regions, drawn):
+    region = Region.from_box("a", "A", BoxPx(0, 0, 10, 20))
+    regions.show((region,))
+    regions.show((replace(region, name="Nest", is_excluded=True),))
+    assert list(regions.layer.text.values) == ["Nest"]
+    assert regions.layer.face_color[0][3] > 0
+    assert len(regions.layer.data) == 1
+    assert drawn == []

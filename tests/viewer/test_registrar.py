@@ -162,7 +162,8 @@ def test_marks_go_with_the_case(open_desk):
 
 def test_a_run_goes_on_when_only_the_error_becomes_known(open_desk, monkeypatch):
     stopped = []
-    monkeypatch.setattr(open_desk.runner, "cancel", lambda: stopped.append(1))
+    worker = open_desk.runner._worker
+    monkeypatch.setattr(worker, "abandon", lambda: stopped.append(1))
     state = open_desk.session.state
     checked = replace(state.pair.registration, error=ERROR)
     open_desk.session.pairing.absorb(Checked(checked))

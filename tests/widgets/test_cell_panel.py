@@ -4,7 +4,10 @@ import pytest
 from qtpy.QtCore import QPoint, Qt
 from qtpy.QtTest import QTest
 
+from napari_her2.app.cells_read import CellsFound
+from napari_her2.core.geometry import BoxPx
 from napari_her2.core.membrane import MembranePattern
+from napari_her2.core.region import Region
 from napari_her2.core.score import Score
 from napari_her2.review.events import CellCorrected
 from napari_her2.widgets.cell_gallery import NOBODY
@@ -26,7 +29,7 @@ def action(panel, pattern):
 
 
 def test_it_shows_the_call_its_sentence_and_the_cells_behind_it(panel):
-    assert panel.call.text() == "3+"
+    assert panel.head.call.text() == "3+"
     assert "Complete intense membrane in > 10 %" in panel.meaning.text()
     assert "160 tumour cells" in panel.count.text()
     assert "proposed by the software" in panel.count.text()
@@ -53,7 +56,7 @@ def test_reclassifying_changes_the_call_at_once_and_is_journaled(panel):
     for row in range(136, 160):
         panel.desk.cell_layers.select(row)
         action(panel, MembranePattern.NONE).trigger()
-    assert panel.call.text() == str(Score.TWO)
+    assert panel.head.call.text() == str(Score.TWO)
     journal = panel.session.cells._journal
     told = [e for e in journal.events() if isinstance(e, CellCorrected)]
     assert len(told) == 24
@@ -81,12 +84,42 @@ def test_a_click_on_a_bar_hides_its_cells(panel):
     assert len(layers.patterns) == 5
 
 
-def test_without_a_name_a_correction_is_refused_in_words(panel):
+def test_without_a_name_nothing_is_shown_and_nothing_corrected(panel):
     panel.gallery.cells[0].click()
     panel.session.state.reader_name = ""
+    assert panel._open.isHidden()
+    assert "name" in panel.message.text()
     panel.gallery.reject.click()
-    assert panel.session.state.notice.is_error
+    panel.session.state.reader_name = "Dr Demo"
+    assert "160 tumour cells, none looked at" in panel.count.text()
+
+
+def test_what_was_decided_is_told_again_on_another_day(panel):
+    panel.session.reading.confirm()
+    panel.session.state.cells = None
+    assert panel.head.call.text() == "3+"
     assert "160 tumour cells" in panel.count.text()
+    assert panel.gallery.isHidden()
+    assert panel.read_again.isVisible()
+
+
+def test_regions_stand_side_by_side_from_two_on(panel):
+    assert panel.regions.isHidden()
+    first = panel.session.state.cells
+    outline = Region.from_box("r1", "Nest", BoxPx(90, 90, 200, 400))
+    panel.session.set_regions((outline,))
+    half = first.found.cells.slice(0, 80)
+    panel.session.cells.absorb(CellsFound(outline, half, first.found.mpp))
+    view = panel.regions.tree.topLevelItem
+    assert panel.regions.isHidden(), "another view is gone from the list"
+    panel.session.select(first.region.region_id)
+    told = [[view(row).text(column) for column in range(8)] for row in range(2)]
+    assert ["Nest", "80", "0", "0", "0", "20", "80", "1+"] in told
+    assert ["View", "160", "15", "15", "15", "15", "40", "3+"] in told
+    panel.regions.tree.setCurrentItem(view(1))
+    assert panel.session.state.selected_id == "r1"
+    assert panel.head.call.text() == "1+"
+    assert "Few cells (80)" in panel.advice.text()
 
 
 def test_the_call_stays_hidden_until_the_first_read(panel):
@@ -96,7 +129,10 @@ def test_the_call_stays_hidden_until_the_first_read(panel):
     assert "first read" in panel.message.text()
     assert panel.gallery.cells == []
     panel.session.reading.first_read(Score.ONE)
-    assert panel.call.isVisible()
+    assert panel._open.isHidden()
+    assert "Reveal it" in panel.message.text()
+    panel.session.reading.reveal()
+    assert panel.head.call.isVisible()
     assert len(panel.gallery.cells) == 8
 
 

@@ -157,19 +157,19 @@ def test_the_suggestion_is_withheld_everywhere_until_the_first_read(
 
     assert HIDDEN in texts(assist)
     assert "hidden" in texts(review)
-    assert not assist.result.call.text()
+    assert not assist.result.head.call.text()
     assert not assist.result.bars.accessibleDescription()
     assert leaks() == []
     assert find(open_desk.viewer.layers, Role.SCORE_MAP) is None
     assert not assist.overlays.rows[1].check.isEnabled()
     review.first_read.scores[Score.ONE].click()
     assert READ_GIVEN in texts(assist)
-    assert not assist.result.call.text()
+    assert not assist.result.head.call.text()
     assert find(open_desk.viewer.layers, Role.SCORE_MAP) is None
     review.decision.reveal.click()
     open_desk.stage.refresh_overlays()
     assert leaks(), "the same search finds it once it is revealed"
-    assert assist.result.call.text()
+    assert assist.result.head.call.text()
     assert assist.overlays.rows[1].check.isEnabled()
 
 
@@ -180,7 +180,7 @@ def test_with_first_reads_switched_off_the_suggestion_shows_at_once(
     assist = dock(AssistDock, open_desk)
     assert NOTHING in texts(assist)
     run(open_desk)
-    assert assist.result.call.text()
+    assert assist.result.head.call.text()
     assert find(open_desk.viewer.layers, Role.SCORE_MAP) is not None
 
 
@@ -315,7 +315,7 @@ def test_the_card_tells_set_arm_and_gate(dock, open_desk, reveal):
         gate=GATE,
         provenance=made,
     )
-    assert card.call.text() == "2+"
+    assert card.head.call.text() == "2+"
     assert "1+ or 2+" in card.prediction_set.text()
     assert "90%" in card.prediction_set.toolTip()
     assert "1+ 30%" in card.bars.accessibleDescription()
@@ -347,7 +347,7 @@ def test_an_abstention_stands_in_place_of_a_score(dock, open_desk, reveal):
     assist = dock(AssistDock, open_desk)
     card = assist.result
     reveal(call=NotAssessable("too blurred"), probabilities=(), prediction_set=())
-    assert card.call.text() == "–"
+    assert card.head.call.text() == "–"
     assert card.meaning.text() == "not assessable: too blurred"
     assert not card.bars.isVisible()
     assert not card.prediction_set.isVisible()

@@ -1,15 +1,15 @@
 """HER2 read from the cells of the open IHC slide, and corrected by its reader.
 
 Reading is handed out as a generator for any thread; what it yields comes back
-through :meth:`CellReading.absorb`. A reader's word on a cell is in the journal
-before the window shows it, and the call follows at once. The call suggests: it
-decides nothing.
+through :meth:`CellReading.absorb`. The call becomes the suggestion of its region, to
+be revealed and decided on like any other. A reader's word on a cell is in the journal
+before the window shows it, and a new version of the suggestion follows at once.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
@@ -18,7 +18,7 @@ import numpy as np
 from napari_her2.app.cells_read import CellsFound, CellsRead, CellWork
 from napari_her2.app.pairing import why_not_both
 from napari_her2.app.quality_gate import blocked_by
-from napari_her2.app.run_plan import view_region_id
+from napari_her2.app.run_plan import is_view_region, view_region_id
 from napari_her2.app.status import Notice
 from napari_her2.core.cell_verdict import CellVerdict
 from napari_her2.core.errors import NotReadyError, ReviewError
@@ -29,6 +29,8 @@ from napari_her2.core.score import Stain
 from napari_her2.review.events import CellCorrected, RegionKey
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from numpy.typing import NDArray
 
     from napari_her2.app.reading import Reading
@@ -62,22 +64,25 @@ class CellReading:
         Of the session; it puts the region under review.
     journal
         Where a reader's word on a cell is committed first.
+    cache_dir
+        Folder for cells that were read; the user's cache folder when None.
     """
 
-    def __init__(self, state: SessionState, reading: Reading, journal: Journal) -> None:
+    def __init__(
+        self,
+        state: SessionState,
+        reading: Reading,
+        journal: Journal,
+        cache_dir: Path | None = None,
+    ) -> None:
         self._state = state
         self._reading = reading
         self._journal = journal
+        self._cache_dir = cache_dir
         self._corrections: tuple[CellCorrected, ...] = ()
         events = state.events
         events.pair.connect(self._on_pair)
-        for signal in (
-            events.cells,
-            events.reviewed,
-            events.reader_name,
-            events.first_read_required,
-        ):
-            signal.connect(self._note_shown)
+        events.regions.connect(self._on_regions)
 
     @property
     def target(self) -> Region | None:
@@ -111,6 +116,8 @@ class CellReading:
         if state.cell_work.doing:
             return "Cells are being read."
         target = self.target
+        if target is not None and target.is_excluded:
+            return f"{target.name} is excluded: its cells do not count."
         if target is None or _box_px(_on_ihc(pair, target), pair).is_empty:
             return "The IHC slide is not in view. Move the view back to it."
         return None
@@ -136,7 +143,8 @@ class CellReading:
         overruled = {
             kind for stain, kind in self._state.overruled if stain == Stain.IHC.value
         }
-        return _read(pair, target, reports[0] if reports else None, overruled)
+        report = reports[0] if reports else None
+        return _read(pair, target, report, overruled, self._cache_dir)
 
     def absorb(self, step: CellStep) -> None:
         """Take in what a reading yielded."""
@@ -147,6 +155,7 @@ class CellReading:
                 self._state.notice = Notice(f"No cells are read: {step.reason}.")
             case CellsFound():
                 self._hold(step)
+                self._suggest()
 
     def end(self, problem: str = "") -> None:
         """Note that the work ended, and why if it failed."""
@@ -157,11 +166,12 @@ class CellReading:
     def why_hidden(self) -> str | None:
         """Return why the call may not be shown to this reader yet, None if it may."""
         read = self._state.cells
-        if read is None or self._reading.may_be_shown_a_call(read.region.region_id):
+        if read is None:
             return None
-        if self._state.reader is None:
-            return "Cells are read. Enter your name in the Review dock to go on."
-        return "Cells are read. Give your first read to see the call."
+        row = self._reading.row_of(read.region.region_id)
+        if row is not None and row.by_cells is not None:
+            return None
+        return f"Cells are read. {self._reading.why_hidden(read.region.region_id)}"
 
     def judge(self, row: int, verdict: CellVerdict) -> None:
         """Say what the cell in a row of the table is; the call follows at once.
@@ -171,13 +181,15 @@ class CellReading:
         NotReadyError
             If no cells were read.
         ReviewError
-            If no reader is named, or the call may not be shown to them yet.
+            If no reader is named, the call may not be shown to them yet, or they
+            decided on it.
         """
         read = self._state.cells
         if read is None:
             raise NotReadyError("No cells were read.", "Read them first.")
         if hidden := self.why_hidden():
             raise ReviewError(hidden, "Then go on.")
+        self._require_open(read.region)
         cells = read.cells
         self._judge(
             float(cells["y_px"][row].as_py()),
@@ -200,6 +212,8 @@ class CellReading:
     def take_back(self) -> None:
         """Take back the last word of the reader at the screen, as a new act."""
         if (last := self._last_word()) is not None:
+            if self._state.cells is not None:
+                self._require_open(self._state.cells.region)
             self._judge(last.y_px, last.x_px, CellVerdict.WITHDRAWN)
 
     def _last_word(self) -> CellCorrected | None:
@@ -234,29 +248,88 @@ class CellReading:
         self._journal.append(event)
         self._corrections = (*self._corrections, event)
         if self._state.cells is not None:
+            is_shown = self.why_hidden() is None
             self._hold(self._state.cells.found)
+            self._suggest(is_seen=is_shown)
+
+    def _require_open(self, region: Region) -> None:
+        """Keep what a decision was made on as it is."""
+        row = self._reading.row_of(region.region_id)
+        if row is not None and row.record.is_closed:
+            raise ReviewError(
+                f"{region.name} is {row.record.state}, and so are its cells.",
+                "Reopen it with a reason first.",
+            )
 
     def _hold(self, found: CellsFound) -> None:
         """Call the cells as they were read and as readers corrected them."""
         # imported late: a window opens before anybody reads cells
         from napari_her2.cells.call import call_cells
         from napari_her2.cells.correction import CellCorrection, correct_cells
+        from napari_her2.cells.exclusion import leave_out
 
         corrected = correct_cells(
             found.cells,
             [CellCorrection(e.y_px, e.x_px, e.verdict) for e in self._corrections],
             found.mpp,
         )
+        pair = self._state.pair
+        if pair is not None and (excluded := self._excluded(found.region)):
+            left = leave_out(corrected.cells, [_on_ihc(pair, one) for one in excluded])
+            corrected = replace(corrected, cells=left)
         call = call_cells(corrected.cells, found.mpp, confirmed=corrected.confirmed)
         self._state.cells = CellsRead(found, corrected.cells, corrected.judged, call)
 
-    def _note_shown(self) -> None:
-        """Have the journal know who saw the call of which region."""
+    def _excluded(self, region: Region) -> tuple[Region, ...]:
+        """Return what was excluded within the bounds of a region."""
+        return tuple(
+            one
+            for one in self._state.regions
+            if one.is_excluded and not one.bounds.intersect(region.bounds).is_empty
+        )
+
+    def _suggest(self, *, is_seen: bool = False) -> None:
+        """Put the call before the reader of the region, with all it rests on."""
+        from napari_her2.cells.suggestion import suggest_from_cells
+
+        read, pair = self._state.cells, self._state.pair
+        if read is None or pair is None or pair.ihc is None:
+            return
+        region = read.region
+        made = read.found.made | {
+            "region_yx_px": region.vertices_yx,
+            "excluded_yx_px": [one.vertices_yx for one in self._excluded(region)],
+        }
+        if pair.he is not None:
+            made |= {
+                "transform": pair.registration.method,
+                "he_to_ihc_um": pair.he_to_ihc.told,
+            }
+        suggestion = suggest_from_cells(
+            region,
+            region.bounds.intersect(BoxPx.of_shape(pair.reference.shape)),
+            read.call,
+            made=made,
+            n_judged=read.n_judged,
+            tumour=read.tumour_words,
+            slides=pair.fingerprints,
+        )
+        self._reading.suggest(region, suggestion, is_seen=is_seen)
+
+    def _on_regions(self, now: tuple[Region, ...], before: tuple[Region, ...]) -> None:
+        """Count anew where areas are excluded; forget a region that is no more."""
         read = self._state.cells
-        if read is not None and self.why_hidden() is None:
-            self._reading.note_cells_shown(
-                read.region.region_id, read.call.reading.call
-            )
+        if read is None or {*now} == {*before}:
+            return
+        drawn = {one.region_id: one for one in now}
+        is_drawn = not is_view_region(read.region.region_id)
+        region = drawn.get(read.region.region_id) if is_drawn else read.region
+        if region is None or not region.same_area(read.region):
+            self._state.cells = None
+            return
+        is_shown = self.why_hidden() is None
+        self._hold(replace(read.found, region=region))
+        self._suggest(is_seen=is_shown)
 
     def _case_key(self) -> RegionKey | None:
         pair, case = self._state.pair, self._state.case
@@ -284,13 +357,17 @@ def _read(
     region: Region,
     report: QualityReport | None,
     overruled: set[str],
+    cache_dir: Path | None,
 ) -> Iterator[CellStep]:
     import pyarrow as pa
     from skimage.measure import points_in_poly
 
-    from napari_her2.cells.reading import look_at, propose_tumour, read_cells
+    from napari_her2.cells.reading import propose_tumour, read_cells
+    from napari_her2.cells.staining import StainingLimits
+    from napari_her2.cells.store import CellStore
     from napari_her2.cells.table import no_cells
     from napari_her2.cells.why_not import why_not_scored
+    from napari_her2.inference.store import cache_root
 
     slide = pair.ihc
     if slide is None or slide.mpp is None:
@@ -301,15 +378,17 @@ def _read(
         return
     outline = _on_ihc(pair, region)
     box = _box_px(outline, pair)
-    look = look_at(slide, Stain.IHC, box)
+    limits = StainingLimits()
+    store = CellStore(cache_dir or cache_root(), slide, Stain.IHC, limits)
+    steps = read_cells(slide, store.look, region_px=box, limits=limits, keep=store.keep)
     parts = [no_cells()]
-    for step in read_cells(slide, look, region_px=box):
+    for step in steps:
         parts.append(step.cells)
         yield CellWork("Reading cells", step.done)
     cells = propose_tumour(pa.concat_tables(parts).combine_chunks(), slide.mpp)
     places = np.stack([cells["y_px"].to_numpy(), cells["x_px"].to_numpy()], -1)
     inside = points_in_poly(places, outline)
-    yield CellsFound(region, cells.filter(pa.array(inside)), slide.mpp)
+    yield CellsFound(region, cells.filter(pa.array(inside)), slide.mpp, store.made)
 
 
 def _on_ihc(pair: SlidePair, region: Region) -> NDArray[np.float64]:

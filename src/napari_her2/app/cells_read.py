@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
 
 from napari_her2.app.run_plan import is_view_region
 from napari_her2.core.region import Region
@@ -19,6 +19,11 @@ OWN_REGION = "in your region, without its lymphocytes and stroma"
 PROPOSAL = "tumour proposed by the software: draw a region to say where it is"
 
 
+def tumour_words(region: Region) -> str:
+    """Return who said where the tumour of a region is."""
+    return PROPOSAL if is_view_region(region.region_id) else OWN_REGION
+
+
 @dataclass(frozen=True, slots=True)
 class CellWork:
     """What is being done about cells; idle where ``doing`` is empty."""
@@ -29,11 +34,15 @@ class CellWork:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class CellsFound:
-    """The cells of a region as software read them, ``mpp`` that of their pixels."""
+    """The cells of a region as software read them, ``mpp`` that of their pixels.
+
+    ``made`` says how, see :mod:`napari_her2.cells.provenance`.
+    """
 
     region: Region
     cells: pa.Table
     mpp: float
+    made: dict[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -57,7 +66,7 @@ class CellsRead:
     @property
     def tumour_words(self) -> str:
         """Who said where the tumour is."""
-        return PROPOSAL if is_view_region(self.region.region_id) else OWN_REGION
+        return tumour_words(self.region)
 
     @property
     def n_judged(self) -> int:

@@ -21,13 +21,9 @@ from napari_her2.review import acts
 from napari_her2.review.events import (
     AnyEvent,
     CaseOpened,
-    CellsShown,
     Exported,
-    FirstRead,
-    OwnRead,
     ReasonCode,
     RegionKey,
-    Revealed,
 )
 from napari_her2.review.journal import Journal
 from napari_her2.review.record import ReviewRecord, fold, record_of
@@ -96,18 +92,30 @@ class Reading:
         except ReviewError:
             self.state.events.regions.emit(self.state.regions, regions)
             raise
-        for record, event in steps:
-            self._commit(record, event)
+        records = {
+            record.region_id: self._commit(record, event) for record, event in steps
+        }
         # an outline that moved has lost the suggestion made for the old one
-        gone = {*removed, *(region.region_id for region in changed)}
-        self.state.regions = tuple(after.values())
+        renamed = {
+            region.region_id
+            for region in changed
+            if region.same_area(before.get(region.region_id))
+        }
+        gone = {*removed, *records} - renamed
         self.state.reviewed = tuple(
-            row for row in self.state.reviewed if row.region.region_id not in gone
+            self._row(records.get(row.region.region_id, row.record))
+            for row in self.state.reviewed
+            if row.region.region_id not in gone
         )
+        self.state.regions = tuple(after.values())
 
     def select(self, region_id: str) -> None:
-        """Put a region under review, also one that the AI never ran on."""
-        if self._find(region_id) is None and self._record(region_id).region:
+        """Put a region under review, also one that the AI never ran on.
+
+        An excluded one is selected and nothing more: there is nothing to decide.
+        """
+        region = None if self._find(region_id) else self._record(region_id).region
+        if region is not None and not region.is_excluded:
             self._show(self._record(region_id))
         self.state.selected_id = region_id
 
@@ -118,46 +126,44 @@ class Reading:
             record = self._commit(record, acts.draw(record, region))
         self._show(record)
 
-    def may_be_shown_a_call(self, region_id: str) -> bool:
-        """Whether a call made by software anchors no first read any more.
-
-        So it is once the reader at the screen gave a call of their own or saw a
-        suggestion, and where the site asks for no first read.
-        """
-        reader = self.state.reader
-        if not self.state.first_read_required:
-            return True
-        acts_done = self._record(region_id).acts
-        return any(
-            act.reader == reader
-            and isinstance(act, FirstRead | Revealed | CellsShown | OwnRead)
-            for act in acts_done
-        )
-
-    def note_cells_shown(self, region_id: str, call: Call) -> None:
-        """Note that the reader at the screen sees the call read from the cells.
-
-        From then on their first read stays as it is.
-        """
-        record, reader = self._record(region_id), self.state.reader
-        if reader is not None and not record.saw_cells(reader):
-            self._show(self._commit(record, acts.show_cells(record, reader, call)))
-
-    def suggest(self, region: Region, suggestion: Suggestion) -> None:
+    def suggest(
+        self, region: Region, suggestion: Suggestion, *, is_seen: bool = False
+    ) -> None:
         """Take in what the software proposes for a region.
 
         A region that was decided or deferred keeps what was decided on it.
+
+        Parameters
+        ----------
+        is_seen
+            Whether it follows from what the reader at the screen just did to the
+            suggestion in front of them, so that it stays in front of them.
         """
         record = self._record(region.region_id)
         if record.is_closed:
             return
         if record.region is None:
             record = self._commit(record, acts.draw(record, region))
-        if record.suggestion != suggestion:
+        by_cells = suggestion.cells is not None
+        if (record.by_cells if by_cells else record.by_network) != suggestion:
             record = self._commit(record, acts.suggest(record, suggestion))
-        if not self.state.first_read_required:
+        if is_seen or not self.state.first_read_required:
             record = self._revealed(record)
         self._show(record)
+
+    def row_of(self, region_id: str) -> RegionReview | None:
+        """Return a region on the list with what may be shown of it."""
+        return self._find(region_id)
+
+    def why_hidden(self, region_id: str) -> str:
+        """Say what a reader does to see the suggestion of a region."""
+        row = self._find(region_id)
+        if row is None:
+            return "Select the region first."
+        refusal = acts.why_not(
+            row.record, acts.Act.REVEAL, self.state.reader, self.policy
+        )
+        return "Reveal it in the Review dock." if refusal is None else str(refusal)
 
     def forget_passing_views(self) -> None:
         """Drop earlier viewports that nobody read, so that the list stays short."""
@@ -171,9 +177,11 @@ class Reading:
         self._act(lambda record: acts.first_read(record, reader, call, policy=policy))
 
     def reveal(self) -> None:
-        """Show the suggestion."""
+        """Show what software suggests: from cells, and of the network beside it."""
         reader, policy = self.state.reader, self.policy
         self._act(lambda record: acts.reveal(record, reader, policy=policy))
+        if (row := self.state.selected) is not None:
+            self._show(self._revealed(row.record))
 
     def confirm(self) -> None:
         """Adopt the suggestion's call as the reader's decision."""
@@ -237,6 +245,7 @@ class Reading:
             for record in fold(self._journal.events(self._case.case_id))
             if record.key.case == self._case
             and not (record.region and _is_passing(self._row(record)))
+            and not (record.region and record.region.is_excluded)
         ]
         head = self._journal.head
         written = export_scores(
@@ -265,10 +274,11 @@ class Reading:
         self._show(self._commit(row.record, make(row.record)))
 
     def _revealed(self, record: ReviewRecord) -> ReviewRecord:
-        """Reveal without asking where the policy wants no first read."""
+        """Reveal all that the rules let this reader see."""
         reader = self.state.reader
-        if acts.why_not(record, acts.Act.REVEAL, reader, self.policy) is None:
-            return self._commit(record, acts.reveal(record, reader, policy=self.policy))
+        while acts.why_not(record, acts.Act.REVEAL, reader, self.policy) is None:
+            event = acts.reveal(record, reader, policy=self.policy)
+            record = self._commit(record, event)
         return record
 
     def _record(self, region_id: str) -> ReviewRecord:
@@ -291,11 +301,19 @@ class Reading:
     def _row(self, record: ReviewRecord) -> RegionReview:
         if record.region is None:
             raise ValueError(f"{record.key} has no outline to review")
-        reader = self.state.reader
-        shown = record.shown_to(reader) if reader is not None else None
         # a suggestion that was replaced is not the one to decide on
-        current = shown if shown == record.suggestion else None
-        return RegionReview(record.region, record, current)
+        network, cells = (
+            current if current == self._shown(record, by_cells=by_cells) else None
+            for current, by_cells in (
+                (record.by_network, False),
+                (record.by_cells, True),
+            )
+        )
+        return RegionReview(record.region, record, network, cells)
+
+    def _shown(self, record: ReviewRecord, *, by_cells: bool) -> Suggestion | None:
+        reader = self.state.reader
+        return None if reader is None else record.shown(reader, by_cells=by_cells)
 
     def _show(self, record: ReviewRecord) -> None:
         row = self._row(record)

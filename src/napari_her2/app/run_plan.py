@@ -184,7 +184,8 @@ def _regions_of(target: RunTarget, now: RunSituation) -> tuple[Region, ...] | st
             inside = tuple(
                 region
                 for region in now.drawn
-                if not region.bounds.intersect(now.slide_px).is_empty
+                if not region.is_excluded
+                and not region.bounds.intersect(now.slide_px).is_empty
             )
             return inside or "Draw a region on the slide first."
 

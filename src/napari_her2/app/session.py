@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from napari_her2.app.cell_reading import CellReading
 from napari_her2.app.first_look import SlidesRefused
@@ -79,7 +79,7 @@ class Session:
         self.pairing = Pairing(self.state, journal)
         self._model = ModelOnCase(self.state, cache_dir)
         self.quality = QualityCheck(self.state, journal)
-        self.cells = CellReading(self.state, self.reading, journal)
+        self.cells = CellReading(self.state, self.reading, journal, cache_dir)
         self._run_regions: dict[str, Region] = {}
         self._run_target = RunTarget.VIEW
         self._run_began_s = 0.0
@@ -198,6 +198,29 @@ class Session:
     def set_regions(self, regions: tuple[Region, ...]) -> None:
         """Take over the regions as drawn; see :meth:`Reading.draw`."""
         self.reading.draw(regions)
+
+    def rename(self, region_id: str, name: str) -> None:
+        """Give a drawn region another name; a blank one changes nothing."""
+        if name.strip():
+            self._change(region_id, name=name.strip())
+
+    def exclude(self, region_id: str, *, on: bool) -> None:
+        """Have what lies in a drawn region not count, or count again.
+
+        Raises
+        ------
+        ReviewError
+            If a reader acted on the region already.
+        """
+        self._change(region_id, is_excluded=on)
+
+    def _change(self, region_id: str, **changes: Any) -> None:
+        self.set_regions(
+            tuple(
+                replace(region, **changes) if region.region_id == region_id else region
+                for region in self.state.regions
+            )
+        )
 
     def select(self, region_id: str) -> None:
         """Choose the region under review."""

@@ -27,18 +27,29 @@ if TYPE_CHECKING:
 class RegionReview:
     """A region with all that was suggested, read and decided for it.
 
-    ``suggestion`` is what may be shown to the reader now: None while there is
-    none, and while the reader's own first read has to come before it.
+    ``by_network`` and ``by_cells`` are what may be shown to the reader now: None
+    while there is none, and while the reader's own first read has to come before it.
     """
 
     region: Region
     record: ReviewRecord
-    suggestion: Suggestion | None
+    by_network: Suggestion | None
+    by_cells: Suggestion | None = None
+
+    @property
+    def suggestion(self) -> Suggestion | None:
+        """The suggestion to decide on: from cells where they were read."""
+        return self.by_network if self.record.by_cells is None else self.by_cells
 
     @property
     def suggestion_hidden(self) -> bool:
-        """Whether there is a suggestion that must not be shown yet."""
+        """Whether there is a suggestion to decide on that must not be shown yet."""
         return self.record.suggestion is not None and self.suggestion is None
+
+    @property
+    def network_hidden(self) -> bool:
+        """Whether there is a network's suggestion that must not be shown yet."""
+        return self.record.by_network is not None and self.by_network is None
 
 
 @dataclass

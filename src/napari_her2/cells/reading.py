@@ -1,15 +1,18 @@
 """Find and measure the cells of a slide, tile by tile.
 
 Everything that is learned about a slide, its glass, its dyes, how strong its nuclei
-are, is learned once from places spread over it; then each tile is read by itself. A
-cell belongs to the tile in which the middle of its nucleus lies, and a tile is read
-with a halo as wide as the largest cell, so that a cell on a border is found once.
+are, is learned once from places spread over it; then each tile is read by itself. The
+tiles lie on a grid fixed to the slide, so that two views that share a tile see the same
+cells in it, and a tile that was kept is not read again. A cell belongs to the tile in
+which the middle of its nucleus lies, and a tile is read with a halo as wide as the
+largest cell, so that a cell on a border is found once.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from typing import Final
 
 import numpy as np
@@ -40,7 +43,10 @@ MPP: Final = 0.5
 """Every slide is read at this scale, so that thresholds mean the same."""
 
 COARSEST_MPP: Final = 1.0
-TILE_PX: Final = 1024
+METHOD_VERSION: Final = 1
+"""Raised whenever another cell would be found, or the same one read otherwise."""
+
+TILE_PX: Final = 512
 HALO_PX: Final = 64
 EDGE_UM: Final = 3.0
 """Cells nearer to the edge of the image are cut and not counted."""
@@ -70,6 +76,10 @@ class CellsDone:
     done: float
 
 
+Keep = Callable[[BoxPx, Callable[[], pa.Table]], pa.Table]
+"""Returns the cells of a tile: those that were kept, else those it has read."""
+
+
 def look_at(slide: Slide, stain: Stain, region_px: BoxPx | None = None) -> SlideLook:
     """Learn the glass, the dyes and the nuclei of a slide, or of a part of it.
 
@@ -78,7 +88,7 @@ def look_at(slide: Slide, stain: Stain, region_px: BoxPx | None = None) -> Slide
     SlideError
         If the scale is unknown or too coarse, or there is no tissue.
     """
-    tiles = _tissue_tiles(slide, region_px, _SAMPLE_PX)
+    tiles = _tissue_tiles(slide, region_px, _SAMPLE_PX, is_cut=True)
     if not tiles:
         raise SlideError(slide.path, "no tissue is found.", "Check the image.")
     chosen = tiles[:: max(1, len(tiles) // _SAMPLES)][:_SAMPLES]
@@ -101,16 +111,34 @@ def read_cells(
     *,
     region_px: BoxPx | None = None,
     limits: StainingLimits | None = None,
+    keep: Keep | None = None,
 ) -> Iterator[CellsDone]:
     """Read the cells of a slide, or those whose nucleus lies in a part of it.
 
     Yields after every tile with tissue; closing the generator stops it. The tumour
     is proposed at the end by :func:`propose_tumour`, for all cells together.
+
+    Parameters
+    ----------
+    region_px
+        Box in level-0 pixels. Its tiles are read whole.
+    keep
+        Where tiles that were read before come from; each is read without it.
     """
     tiles = _tissue_tiles(slide, region_px, TILE_PX)
     for number, tile in enumerate(tiles, start=1):
-        cells = _read_tile(slide, look, tile, limits or StainingLimits())
-        yield CellsDone(cells, number / len(tiles))
+        read = partial(_read_tile, slide, look, tile, limits or StainingLimits())
+        cells = read() if keep is None else keep(tile, read)
+        yield CellsDone(_inside(cells, region_px), number / len(tiles))
+
+
+def _inside(cells: pa.Table, region_px: BoxPx | None) -> pa.Table:
+    if region_px is None:
+        return cells
+    y, x = cells["y_px"].to_numpy(), cells["x_px"].to_numpy()
+    is_in = (y >= region_px.y0) & (y < region_px.y1)
+    is_in &= (x >= region_px.x0) & (x < region_px.x1)
+    return cells.filter(pa.array(is_in))
 
 
 def propose_tumour(cells: pa.Table, mpp: float) -> pa.Table:
@@ -146,8 +174,13 @@ def _mpp_of(slide: Slide) -> float:
     return slide.mpp
 
 
-def _tissue_tiles(slide: Slide, region_px: BoxPx | None, side_px: int) -> list[BoxPx]:
-    """Return the tiles (px of the reading) that hold tissue, on a fixed grid."""
+def _tissue_tiles(
+    slide: Slide, region_px: BoxPx | None, side_px: int, *, is_cut: bool = False
+) -> list[BoxPx]:
+    """Return the tiles (px of the reading) that hold tissue, on a fixed grid.
+
+    Those that reach beyond the region are whole, or cut to it.
+    """
     step = MPP / _mpp_of(slide)
     height, width = (round(side / step) for side in slide.shape)
     if min(height, width) < 1:
@@ -158,12 +191,11 @@ def _tissue_tiles(slide: Slide, region_px: BoxPx | None, side_px: int) -> list[B
         for x0 in range(0, width, side_px):
             tile = BoxPx(y0, x0, min(y0 + side_px, height), min(x0 + side_px, width))
             place = _level0(tile, step)
-            if region_px is not None:
-                place = place.intersect(region_px)
-            if place.is_empty or tissue.share(place, _mpp_of(slide)) < _LEAST_TISSUE:
+            within = place if region_px is None else place.intersect(region_px)
+            if is_cut:
+                place, tile = within, _reading_px(within, step)
+            if within.is_empty or tissue.share(place, _mpp_of(slide)) < _LEAST_TISSUE:
                 continue
-            if region_px is not None:
-                tile = _reading_px(place, step)
             found.append(tile)
     return found
 

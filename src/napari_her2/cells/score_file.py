@@ -10,12 +10,15 @@ from pathlib import Path
 import pyarrow as pa
 
 from napari_her2.cells.call import CellCall, call_cells
+from napari_her2.cells.provenance import reading_record
 from napari_her2.cells.reading import look_at, propose_tumour, read_cells
-from napari_her2.cells.table import no_cells
+from napari_her2.cells.staining import StainingLimits
+from napari_her2.cells.table import no_cells, with_made
 from napari_her2.cells.why_not import why_not_scored
 from napari_her2.core.errors import Her2Error
 from napari_her2.core.geometry import BoxPx
 from napari_her2.core.guideline import GuidelineLimits
+from napari_her2.core.guideline_limits import LEAST_CELLS
 from napari_her2.core.score import Call, NotAssessable, Stain
 from napari_her2.slides.slide import Slide, open_slide
 
@@ -33,7 +36,7 @@ class ScoreAsked:
     mpp: float | None = None
     region_px: BoxPx | None = None
     force: bool = False
-    least_cells: int = 50
+    least_cells: int = LEAST_CELLS
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,11 +91,13 @@ def cells_of(
     """Return all cells of an open slide, or of a box that a person calls tumour.
 
     Within the box every cell of a usual nucleus counts as tumour where it is not
-    plainly a lymphocyte or stroma: the same rule as in the proposal.
+    plainly a lymphocyte or stroma: the same rule as in the proposal. The table says
+    how it was made.
     """
     look = look_at(slide, stain, region_px)
     parts = [no_cells()]
     for step in read_cells(slide, look, region_px=region_px):
         parts.append(step.cells)
         tell(step.done)
-    return propose_tumour(pa.concat_tables(parts).combine_chunks(), slide.mpp or 0.0)
+    found = propose_tumour(pa.concat_tables(parts).combine_chunks(), slide.mpp or 0.0)
+    return with_made(found, reading_record(slide, look, StainingLimits()))

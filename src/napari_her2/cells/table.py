@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 import pyarrow as pa
@@ -39,6 +40,9 @@ from x-axis rightwards towards y-axis downwards. H&E has NaN for densities of DA
 and 0 for the ranks of staining."""
 
 
+MADE_KEY: Final = b"napari_her2"
+
+
 def cell_table(**columns: NDArray[np.generic]) -> pa.Table:
     """Build the table; a missing column is an error, as is one too many."""
     if set(columns) != set(CELL_COLUMNS):
@@ -64,8 +68,26 @@ def no_cells() -> pa.Table:
     )
 
 
+def with_made(cells: pa.Table, made: dict[str, Any]) -> pa.Table:
+    """Return the table with how it was made in its schema, as JSON."""
+    return cells.replace_schema_metadata({MADE_KEY: json.dumps(made, sort_keys=True)})
+
+
+def made_of(cells: pa.Table) -> dict[str, Any] | None:
+    """Return how a table was made, None where it does not say."""
+    try:
+        made = json.loads((cells.schema.metadata or {})[MADE_KEY])
+    except (KeyError, ValueError):
+        return None
+    return made if isinstance(made, dict) else None
+
+
 def write_cells(cells: pa.Table, path: Path) -> None:
-    """Write a table as Parquet or, without the outlines, as CSV, by its ending."""
+    """Write a table by the ending of its path.
+
+    Parquet holds how it was made (:func:`made_of`); CSV holds neither that nor the
+    outlines.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
     if path.suffix.lower() == ".parquet":
         pyarrow.parquet.write_table(cells, path)

@@ -15,7 +15,12 @@ from napari_her2.core.score import Stain
 def cells(
     image: Annotated[Path, typer.Argument(help="Slide or image, H&E or IHC.")],
     out: Annotated[
-        Path, typer.Option("--csv", help="Table to write; .parquet has outlines too.")
+        Path,
+        typer.Option(
+            "--csv",
+            "--parquet",
+            help="Table to write; .parquet has outlines, and how cells were read.",
+        ),
     ],
     stain: Annotated[Stain, typer.Option(help="What the image shows.")] = Stain.IHC,
     mpp: Annotated[

@@ -17,6 +17,7 @@ import typer
 from napari_her2.cli.progress import bar
 from napari_her2.core.errors import UsageError
 from napari_her2.core.geometry import BoxPx
+from napari_her2.core.guideline_limits import LEAST_CELLS
 from napari_her2.core.proportion import wilson
 from napari_her2.core.score import NotAssessable
 
@@ -60,7 +61,7 @@ def score(
     ] = None,
     least_cells: Annotated[
         int, typer.Option(min=1, help="Fewer tumour cells are not assessable.")
-    ] = 50,
+    ] = LEAST_CELLS,
     force: Annotated[
         bool,
         typer.Option("--force", help="Go on where stain or quality forbid a score."),

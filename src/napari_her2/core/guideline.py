@@ -17,6 +17,7 @@ from napari_her2.core.guideline_advice import (
     NO_STAINING,
     SECOND_READER,
     doubted,
+    few,
     hidden,
     next_steps,
     resting_on_few,
@@ -26,6 +27,7 @@ from napari_her2.core.guideline_advice import (
 from napari_her2.core.guideline_limits import (
     DEFAULT_LIMITS,
     EXACT,
+    FEW_CELLS,
     CellErrors,
     GuidelineLimits,
 )
@@ -185,6 +187,8 @@ def read_counts(
     if mixed:
         said.append(MIXED)
     said += [doubted(each, counts, floors.of(each)) for each in doubts]
+    if counts.n < FEW_CELLS:
+        said.append(few(counts.n))
     if line and alone and not sure.of(line.patterns):
         said.append(resting_on_few(line, counts))
     if straddles or doubts or alone:

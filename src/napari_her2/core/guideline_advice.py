@@ -27,6 +27,11 @@ def too_few(n_cells: int, least: int) -> NotAssessable:
     )
 
 
+def few(n_cells: int) -> str:
+    """Say that a score rests on few cells."""
+    return f"few cells ({n_cells:,}): count more of the tumour"
+
+
 def hidden(share: float) -> NotAssessable:
     """Say that cytoplasm hides the membrane."""
     return NotAssessable(

@@ -7,10 +7,19 @@ as a number of ASCO/CAP.
 from __future__ import annotations
 
 from dataclasses import astuple, dataclass
+from typing import Final
 
 from napari_her2.core.guideline_lines import CUTOFF, Line
 from napari_her2.core.membrane import PatternCounts
 from napari_her2.core.score import Score
+
+LEAST_CELLS: Final = 50
+"""No score is given on fewer, on a slide as in a field of a camera: one of 640 × 480 px
+at 0.25 µm/px holds some 50 to 150 cells. The guideline names no number."""
+
+FEW_CELLS: Final = 100
+"""A score on fewer comes with a word of caution: near 10 % the 95 % interval then
+reaches 6 points and more to either side."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,7 +34,7 @@ class GuidelineLimits:
         Share of them whose cytoplasm hides the membrane, in [0, 1].
     """
 
-    least_cells: int = 100
+    least_cells: int = LEAST_CELLS
     most_hidden: float = 0.5
 
     def __post_init__(self) -> None:

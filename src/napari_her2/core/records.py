@@ -11,6 +11,7 @@ from datetime import datetime
 from enum import StrEnum
 
 from napari_her2.core.geometry import BoxPx
+from napari_her2.core.guideline import GuidelineReading
 from napari_her2.core.score import Call, NotAssessable, Score
 
 RESEARCH_USE = "Research use only. AI assists, pathologist decides."
@@ -55,6 +56,7 @@ class Evidence(StrEnum):
     BOTH = "H&E and IHC"
     HE_ONLY = "H&E and synthetic IHC"
     IHC_ONLY = "IHC"
+    CELLS = "IHC, cell by cell"
 
     @property
     def is_synthetic(self) -> bool:
@@ -94,12 +96,35 @@ class GateVerdict:
 
 
 @dataclass(frozen=True, slots=True)
+class CellBasis:
+    """The counted cells of a real IHC slide that a suggestion rests on.
+
+    Parameters
+    ----------
+    reading
+        Number of cells, shares with their intervals, and the line of the guideline.
+    n_judged
+        Cells that readers confirmed or corrected.
+    tumour
+        Who said where the tumour is.
+    heterogeneity
+        How the strongest cells lie: clustered, scattered, none or too few.
+    """
+
+    reading: GuidelineReading
+    n_judged: int
+    tumour: str
+    heterogeneity: str
+
+
+@dataclass(frozen=True, slots=True)
 class Provenance:
     """All that is needed to compute a result again.
 
     ``slides`` pairs a stain with the slide's fingerprint; ``parameters`` are
     sorted (name, value) pairs that change the result (registration, forced
-    flags); ``direction`` names a synthesis, for example ``"he->ihc"``.
+    flags); ``direction`` names a synthesis, for example ``"he->ihc"``. What counted
+    cells gave has no bundle.
     """
 
     slides: tuple[tuple[str, str], ...]
@@ -118,7 +143,7 @@ class Suggestion:
     ----------
     probabilities
         Sum to 1 over the strata the bundle knows, calibrated where the bundle can;
-        empty when nothing could be assessed.
+        empty when nothing could be assessed, and where cells were counted.
     box_px
         Bounds the region in level-0 pixels of the reference slide.
     n_tiles
@@ -134,6 +159,8 @@ class Suggestion:
         where nothing was reconstructed or the bundle has no gate.
     forced
         Whether a person had the model run on tissue or stain it does not know.
+    cells
+        What counted cells gave; None for what a network said.
     """
 
     region_id: str
@@ -147,6 +174,7 @@ class Suggestion:
     prediction_set: tuple[Score, ...] = ()
     gate: GateVerdict | None = None
     forced: bool = False
+    cells: CellBasis | None = None
 
     @property
     def caution(self) -> str:
@@ -186,7 +214,10 @@ class DecisionKind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """A call by a named person at a time, with the suggestion they had seen."""
+    """A call by a named person at a time, with the suggestion they had seen.
+
+    ``beside`` is what a network said, where they saw that beside counted cells.
+    """
 
     case_id: str
     region_id: str
@@ -197,3 +228,4 @@ class Decision:
     utc: datetime
     first_read: Call | None
     suggestion: Suggestion | None
+    beside: Suggestion | None = None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from napari_her2.core.geometry import BoxPx
 
@@ -16,7 +16,8 @@ class Region:
     """A closed polygon in level-0 pixels of the reference slide.
 
     ``vertices_yx`` are its corners in order, corner based: the first pixel of
-    the slide spans 0 to 1. The last corner joins the first.
+    the slide spans 0 to 1. The last corner joins the first. What lies in an excluded
+    region does not count.
 
     Raises
     ------
@@ -28,6 +29,7 @@ class Region:
     region_id: str
     name: str
     vertices_yx: tuple[PointYX, ...]
+    is_excluded: bool = False
 
     def __post_init__(self) -> None:
         if len(self.vertices_yx) < 3:
@@ -49,6 +51,10 @@ class Region:
         """Return the polygon through points in level-0 pixels, in order."""
         vertices = tuple((float(y), float(x)) for y, x in points_yx)
         return cls(region_id, name, vertices)
+
+    def same_area(self, other: Region | None) -> bool:
+        """Whether another region is this one, but for its name."""
+        return other is not None and replace(other, name=self.name) == self
 
     @property
     def bounds(self) -> BoxPx:

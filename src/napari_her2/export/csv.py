@@ -13,7 +13,7 @@ import csv
 import io
 from collections.abc import Iterable
 
-from napari_her2.export.schema import v2
+from napari_her2.export.schema import v3
 from napari_her2.review.record import ReviewRecord
 
 _STARTS_FORMULA = "=+-@＝＋－＠"  # spreadsheets take the full-width forms too
@@ -24,9 +24,9 @@ def to_csv(records: Iterable[ReviewRecord]) -> bytes:
     """Return the file content, one row per region under a header."""
     out = io.StringIO(newline="")
     rows = csv.writer(out, lineterminator="\r\n")
-    rows.writerow(v2.COLUMNS)
+    rows.writerow(v3.COLUMNS)
     for record in records:
-        rows.writerow(guarded(cell) for cell in v2.row(record).values())
+        rows.writerow(guarded(cell) for cell in v3.row(record).values())
     return out.getvalue().encode()
 
 

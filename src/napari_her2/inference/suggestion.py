@@ -15,8 +15,6 @@ probabilities of the other scores, which then do not sum to 1.
 
 from __future__ import annotations
 
-import hashlib
-import json
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -36,7 +34,6 @@ from napari_her2.core.records import (
 )
 from napari_her2.core.region import Region
 from napari_her2.core.score import Call, NotAssessable, Score
-from napari_her2.core.transform import Transform
 from napari_her2.inference.calibrated import open_scores
 from napari_her2.inference.gate_summary import summed_up
 from napari_her2.inference.grid import Tile
@@ -202,15 +199,6 @@ def _strata(classes: Sequence[str]) -> tuple[list[Score | None], NDArray[np.intp
     return [score for score, _ in pairs], np.array([k for _, k in pairs], np.intp)
 
 
-def _told(transform: Transform) -> str:
-    """Return the rows of an affine map; of a bent one what tells it from others."""
-    affine = transform.affine
-    if affine is not None:
-        return repr(affine.rows)
-    text = json.dumps(transform.to_json(), sort_keys=True)
-    return f"blake2b:{hashlib.blake2b(text.encode(), digest_size=16).hexdigest()}"
-
-
 def _provenance(
     store: ResultStore,
     reader: TileReader,
@@ -231,7 +219,7 @@ def _provenance(
     }
     if reader.evidence is Evidence.BOTH:
         parameters["transform"] = transform_source
-        parameters["H&E to IHC µm"] = _told(reader.he_to_ihc)
+        parameters["H&E to IHC µm"] = reader.he_to_ihc.told
     for stain, slide in reader.slides:
         if slide.colours is Colours.SRGB:
             parameters[f"{stain.label} colours"] = slide.pixels.partition("+")[2]

@@ -20,7 +20,6 @@ from napari_her2.core.records import Reader, Suggestion
 from napari_her2.core.region import Region
 from napari_her2.core.score import Call, Score
 from napari_her2.review.events import (
-    CellsShown,
     Confirmed,
     Deferred,
     FirstRead,
@@ -144,12 +143,15 @@ def draw(
 ) -> RegionDrawn:
     """Give a region its outline, or move it; an earlier suggestion lapses.
 
+    Another name for the same outline is given at any time.
+
     Raises
     ------
     ReviewError
         If a reader acted on the region already.
     """
-    _require_unread(record)
+    if not region.same_area(record.region):
+        _require_unread(record)
     return RegionDrawn(key=record.key, utc=_now(utc), region=region)
 
 
@@ -212,7 +214,7 @@ def reveal(
     policy: ReviewPolicy = DEFAULT_POLICY,
     utc: datetime | None = None,
 ) -> Revealed:
-    """Show the newest suggestion to a reader.
+    """Show a reader what leads among the suggestions they have not seen.
 
     Raises
     ------
@@ -220,16 +222,19 @@ def reveal(
         If the rules forbid it (see :func:`why_not`).
     """
     person = _person(record, Act.REVEAL, reader, policy)
-    suggestion = record.suggestion
+    suggestion = unseen(record, person)
     assert suggestion is not None  # noqa: S101 - the rule above refused it
     return Revealed(key=record.key, utc=_now(utc), reader=person, suggestion=suggestion)
 
 
-def show_cells(
-    record: ReviewRecord, reader: Reader, call: Call, *, utc: datetime | None = None
-) -> CellsShown:
-    """Note that a reader was shown the call read from the cells; it decides nothing."""
-    return CellsShown(key=record.key, utc=_now(utc), reader=reader, call=call)
+def unseen(record: ReviewRecord, reader: Reader) -> Suggestion | None:
+    """Return the suggestion to reveal next: from cells first, then of a network."""
+    cells, network = record.by_cells, record.by_network
+    if cells is not None and cells != record.shown(reader, by_cells=True):
+        return cells
+    if network is not None and network != record.shown(reader, by_cells=False):
+        return network
+    return None
 
 
 def confirm(
@@ -358,16 +363,16 @@ def reopen(
 def _why_not_reveal(
     record: ReviewRecord, reader: Reader, policy: ReviewPolicy
 ) -> ReviewError | None:
-    seen = record.shown_to(reader)
     if record.suggestion is None:
         return ReviewError(
             "There is no suggestion for this region.",
-            "Run the model on it, or decide by your own read.",
+            "Run the model on it or read its IHC cells, or decide by your own read.",
         )
-    if seen == record.suggestion:
+    if unseen(record, reader) is None:
         return ReviewError("You have seen this suggestion.", "Decide on it.")
     # who has seen one suggestion has no blind read left to give
-    is_blind = seen is None and record.first_read_of(reader) is None
+    has_seen = record.shown_to(reader) is not None or record.saw_cells(reader)
+    is_blind = not has_seen and record.first_read_of(reader) is None
     if policy.first_read_required and is_blind:
         return ReviewError(
             "Your own first read comes before the suggestion.",

@@ -8,6 +8,7 @@ comes from another version and is refused rather than dropped.
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Callable
 from dataclasses import asdict, fields
 from datetime import datetime
@@ -15,8 +16,11 @@ from typing import Any, NamedTuple
 
 from napari_her2.core.cell_verdict import CellVerdict
 from napari_her2.core.geometry import BoxPx
+from napari_her2.core.guideline import GuidelineReading
+from napari_her2.core.proportion import Interval
 from napari_her2.core.records import (
     Arm,
+    CellBasis,
     ControlMark,
     Evidence,
     GateVerdict,
@@ -172,6 +176,7 @@ def _region_to_json(region: Region) -> dict[str, Any]:
         "region_id": region.region_id,
         "name": region.name,
         "vertices_yx": [list(point) for point in region.vertices_yx],
+        "is_excluded": region.is_excluded,
     }
 
 
@@ -180,6 +185,7 @@ def _region_from_json(content: Any) -> Region:
         _text(content["region_id"]),
         _text(content["name"]),
         tuple((float(y), float(x)) for y, x in content["vertices_yx"]),
+        _truth(content.get("is_excluded", False)),
     )
 
 
@@ -200,6 +206,50 @@ def _gate_from_json(content: Any) -> GateVerdict | None:
     )
 
 
+def _cells_to_json(cells: CellBasis | None) -> dict[str, Any] | None:
+    if cells is None:
+        return None
+    reading = asdict(cells.reading)
+    shares = [[_number(v) for v in share.values()] for share in reading["shares"]]
+    told = {"call": call_to_text(cells.reading.call), "shares": shares}
+    return {
+        "reading": reading | told | {"h_score": _number(cells.reading.h_score)},
+        "n_judged": cells.n_judged,
+        "tumour": cells.tumour,
+        "heterogeneity": cells.heterogeneity,
+    }
+
+
+def _cells_from_json(content: Any) -> CellBasis | None:
+    if content is None:
+        return None
+    reading = content["reading"]
+    h_score = reading["h_score"]
+    return CellBasis(
+        GuidelineReading(
+            call=call_from_text(reading["call"]),
+            rule=_text(reading["rule"]),
+            is_convention=_truth(reading["is_convention"]),
+            n_cells=int(reading["n_cells"]),
+            shares=tuple(
+                Interval(*(math.nan if v is None else float(v) for v in share))
+                for share in reading["shares"]
+            ),
+            straddles=_texts(reading["straddles"]),
+            advice=_texts(reading["advice"]),
+            h_score=None if h_score is None else float(h_score),
+        ),
+        n_judged=int(content["n_judged"]),
+        tumour=_text(content["tumour"]),
+        heterogeneity=_text(content["heterogeneity"]),
+    )
+
+
+def _number(value: float | None) -> float | None:
+    """Return a number as JSON has it: none where there is none."""
+    return None if value is None or math.isnan(value) else value
+
+
 def _suggestion_to_json(suggestion: Suggestion) -> dict[str, Any]:
     provenance = suggestion.provenance
     return {
@@ -213,6 +263,7 @@ def _suggestion_to_json(suggestion: Suggestion) -> dict[str, Any]:
         "prediction_set": [str(score) for score in suggestion.prediction_set],
         "gate": _gate_to_json(suggestion.gate),
         "forced": suggestion.forced,
+        "cells": _cells_to_json(suggestion.cells),
         "provenance": {
             "slides": [list(slide) for slide in provenance.slides],
             "bundle": provenance.bundle,
@@ -247,6 +298,7 @@ def _suggestion_from_json(content: Any) -> Suggestion:
         prediction_set=tuple(Score(s) for s in content.get("prediction_set", ())),
         gate=_gate_from_json(content.get("gate")),
         forced=_truth(content.get("forced", False)),
+        cells=_cells_from_json(content.get("cells")),
     )
 
 

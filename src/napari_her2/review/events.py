@@ -148,7 +148,10 @@ class Revealed(PersonsAct):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CellsShown(PersonsAct):
-    """The call read from the cells of the real IHC was first shown to this reader."""
+    """A call from cells was shown to this reader; earlier versions wrote it.
+
+    It was no suggestion then. Today it is one, and is revealed like any other.
+    """
 
     call: Call
 

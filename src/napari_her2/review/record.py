@@ -104,14 +104,22 @@ class ReviewRecord:
 
     @property
     def suggestion(self) -> Suggestion | None:
-        """The newest suggestion for this outline, whether or not anyone saw it."""
-        for event in reversed(self.history):
-            match event:
-                case SuggestionMade(suggestion=suggestion):
-                    return suggestion
-                case RegionDrawn() | RegionRemoved():
-                    return None
-        return None
+        """The suggestion that leads for this outline, whether or not anyone saw it.
+
+        The newest from the cells of the real IHC, and only without one the newest
+        of a network.
+        """
+        return self.by_cells or self.by_network
+
+    @property
+    def by_cells(self) -> Suggestion | None:
+        """The newest suggestion from counted cells for this outline."""
+        return self._newest(by_cells=True)
+
+    @property
+    def by_network(self) -> Suggestion | None:
+        """The newest suggestion of a network for this outline."""
+        return self._newest(by_cells=False)
 
     def first_read_of(self, reader: Reader) -> Call | None:
         """Return the call this reader gave before they saw a suggestion."""
@@ -121,14 +129,22 @@ class ReviewRecord:
         return None
 
     def shown_to(self, reader: Reader) -> Suggestion | None:
-        """Return the suggestion this reader saw last, None if they saw none."""
+        """Return the suggestion that leads among those this reader saw, if any."""
+        return self.shown(reader, by_cells=True) or self.shown(reader, by_cells=False)
+
+    def shown(self, reader: Reader, *, by_cells: bool) -> Suggestion | None:
+        """Return the suggestion of one kind that this reader saw last."""
         for event in reversed(self.history):
-            if isinstance(event, Revealed) and event.reader == reader:
+            if (
+                isinstance(event, Revealed)
+                and event.reader == reader
+                and (event.suggestion.cells is not None) == by_cells
+            ):
                 return event.suggestion
         return None
 
     def saw_cells(self, reader: Reader) -> bool:
-        """Whether this reader was shown the call read from the cells."""
+        """Whether an earlier version showed a call from cells, not as a suggestion."""
         return any(
             isinstance(event, CellsShown) and event.reader == reader
             for event in self.history
@@ -185,6 +201,21 @@ class ReviewRecord:
             raise ValueError(f"{event.key} is not the region of this record")
         return replace(self, history=(*self.history, event))
 
+    def _newest(self, *, by_cells: bool) -> Suggestion | None:
+        found, area = None, None
+        for event in self.history:
+            match event:
+                case SuggestionMade(suggestion=suggestion):
+                    if (suggestion.cells is not None) == by_cells:
+                        found = suggestion
+                case RegionDrawn(region=region):
+                    if not region.same_area(area):  # else it got another name
+                        found = None
+                    area = region
+                case RegionRemoved():
+                    found, area = None, None
+        return found
+
     def _last_turn(self) -> int | None:
         """Where the region was last decided, deferred or reopened."""
         turns = Confirmed | Overridden | OwnRead | Deferred | Reopened
@@ -213,6 +244,8 @@ class ReviewRecord:
             case _:
                 return None
         before = replace(self, history=self.history[:index])
+        seen = before.shown_to(event.reader)
+        leads = seen is not None and seen.cells is not None
         return Decision(
             case_id=self.case_id,
             region_id=self.region_id,
@@ -222,7 +255,8 @@ class ReviewRecord:
             reason=str(reason),
             utc=event.utc,
             first_read=before.first_read_of(event.reader),
-            suggestion=before.shown_to(event.reader),
+            suggestion=seen,
+            beside=before.shown(event.reader, by_cells=False) if leads else None,
         )
 
 

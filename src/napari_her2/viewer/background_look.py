@@ -13,7 +13,7 @@ from napari_her2.app.session import Session
 from napari_her2.core.errors import Her2Error
 from napari_her2.slides.pair import SlidePair
 from napari_her2.viewer.later import later
-from napari_her2.viewer.runner import give_way
+from napari_her2.viewer.worker import give_way
 
 Seen = TypeVar("Seen")
 

@@ -19,10 +19,11 @@ from napari_her2.core.geometry import BoxUm
 from napari_her2.core.membrane import MembranePattern
 from napari_her2.core.score import Stain
 from napari_her2.viewer.cell_outlines import inside, outline_vectors, places_um
+from napari_her2.viewer.clicks import on_click
 from napari_her2.viewer.later import later, soon
 from napari_her2.viewer.palette import PATTERN_COLORS, SELECTED_CELL
 from napari_her2.viewer.placement import placement_of, slide_to_world
-from napari_her2.viewer.roles import Role, find, index_for, tag
+from napari_her2.viewer.roles import Role, adding, find, tag
 from napari_her2.viewer.viewport import look_at, view_box_um
 
 MOST_OUTLINES: Final = 1000
@@ -62,6 +63,7 @@ class CellLayers:
         self._drawn: CellsRead | None = None
         self.patterns = frozenset(MembranePattern)
         self.selected: int | None = None
+        self._has_dots = True
         self._timer = later(self.draw, 0)
         self._view_timer = later(self._draw_outlines, VIEW_EVERY_MS)
         events = session.state.events
@@ -78,7 +80,7 @@ class CellLayers:
             viewer.scene.camera.events.zoom,
         ):
             moved.connect(self._on_view)
-        viewer.mouse_drag_callbacks.append(self._on_press)
+        on_click(viewer, self._may_pick, self.pick)
 
     @property
     def read(self) -> CellsRead | None:
@@ -90,6 +92,11 @@ class CellLayers:
         self.patterns = patterns
         self.draw()
         self.changed.emit()
+
+    def show_dots(self, *, on: bool) -> None:
+        """Show the dots from afar, or leave the slide to a map."""
+        self._has_dots = on
+        self._draw_outlines()
 
     def select(self, row: int | None) -> None:
         """Mark a cell of the table, or none."""
@@ -136,31 +143,28 @@ class CellLayers:
         pair, case = self._session.state.pair, self._session.state.case
         if pair is None or case is None:
             return
-        active = viewer.layers.selection.active
         common = {
             "affine": slide_to_world(pair, Stain.IHC),
             "units": placement_of(pair).units,
         }
-        dots = viewer.add_points(
-            places_um(read.cells, read.found.mpp),
-            name="IHC cells",
-            size=DOT_UM,
-            border_width=0,
-            metadata=tag(Role.CELLS, case.case_id),
-            **common,
-        )
+        with adding(viewer, Role.CELLS):
+            dots = viewer.add_points(
+                places_um(read.cells, read.found.mpp),
+                name="IHC cells",
+                size=DOT_UM,
+                border_width=0,
+                metadata=tag(Role.CELLS, case.case_id),
+                **common,
+            )
         dots.editable = False
-        outlines = viewer.add_vectors(
-            np.zeros((0, 2, 2)),
-            name="IHC cell outlines",
-            vector_style="line",
-            metadata=tag(Role.CELL_OUTLINES, case.case_id),
-            **common,
-        )
-        for layer, role in ((dots, Role.CELLS), (outlines, Role.CELL_OUTLINES)):
-            others = [each for each in viewer.layers if each is not layer]
-            viewer.layers.move(viewer.layers.index(layer), index_for(others, role))
-        viewer.layers.selection.active = active
+        with adding(viewer, Role.CELL_OUTLINES):
+            viewer.add_vectors(
+                np.zeros((0, 2, 2)),
+                name="IHC cell outlines",
+                vector_style="line",
+                metadata=tag(Role.CELL_OUTLINES, case.case_id),
+                **common,
+            )
         self.show_ihc()
         if (ihc := find(viewer.layers, Role.IHC)) is not None:
             ihc.events.visible.connect(self._on_ihc_visible)
@@ -170,7 +174,7 @@ class CellLayers:
         viewer = self._viewer()
         if viewer is None or (ihc := find(viewer.layers, Role.IHC)) is None:
             return
-        for role in (Role.CELLS, Role.CELL_OUTLINES):
+        for role in (Role.CELLS, Role.CELL_OUTLINES, Role.CELL_MAP):
             if (layer := find(viewer.layers, role)) is not None:
                 layer.visible = ihc.visible
 
@@ -188,7 +192,8 @@ class CellLayers:
         rows = np.flatnonzero(shown & self._in_view(viewer, dots))
         is_near = zoom >= OUTLINES_FROM and len(rows) <= MOST_OUTLINES
         pattern = read.cells["pattern"].to_numpy()
-        _set_dots(dots, _COLORS[pattern], shown & (not is_near))
+        are_seen = self._has_dots and not is_near
+        _set_dots(dots, _COLORS[pattern], shown & are_seen)
         if not is_near:
             rows = rows[:0]
         parts = [(rows, 0.0, _COLORS[pattern[rows]])]
@@ -214,16 +219,8 @@ class CellLayers:
         world = places @ matrix[:2, :2].T + matrix[:2, 2]
         return inside(world, view_box_um(viewer))
 
-    def _on_press(self, viewer: Any, event: Any) -> Any:
-        """Select the cell under a click that is no drag."""
-        if self._drawn is None or find(viewer.layers, Role.CELLS) is None:
-            return
-        start = np.array(event.pos, float)
-        yield
-        while event.type == "mouse_move":
-            yield
-        if np.abs(np.array(event.pos, float) - start).max() <= 4:
-            self.pick(event.position[-2:])
+    def _may_pick(self) -> bool:
+        return self._drawn is not None
 
     def pick(self, world_um: Any) -> None:
         """Select the shown cell at a place (y, x) in the world, none elsewhere."""

@@ -16,7 +16,7 @@ from napari_her2.viewer.later import later, soon
 from napari_her2.viewer.notices import noticed
 from napari_her2.viewer.palette import CONTROL
 from napari_her2.viewer.placement import placement_of, slide_to_world
-from napari_her2.viewer.roles import Role, find, index_for, tag
+from napari_her2.viewer.roles import Role, adding, find, tag
 
 LINE_PX = 2.5
 TEXT_PX = 12
@@ -133,25 +133,24 @@ class ControlTool:
 
     def _new_layer(self, viewer: Any, pair: SlidePair, case_id: str) -> Any:
         placement = placement_of(pair)
-        layer = viewer.add_shapes(
-            ndim=2,
-            name="Control tissue",
-            features={"score": np.array([], dtype=object)},
-            text={
-                "string": "{score}",
-                "color": CONTROL,
-                "size": TEXT_PX,
-                "anchor": "upper_left",
-            },
-            edge_color=CONTROL,
-            face_color="transparent",
-            opacity=1.0,
-            scale=(placement.ihc_mpp, placement.ihc_mpp),
-            units=placement.units,
-            metadata=tag(Role.CONTROLS, case_id),
-        )
-        place = index_for(viewer.layers[:-1], Role.CONTROLS)
-        viewer.layers.move(len(viewer.layers) - 1, place)
+        with adding(viewer, Role.CONTROLS):
+            layer = viewer.add_shapes(
+                ndim=2,
+                name="Control tissue",
+                features={"score": np.array([], dtype=object)},
+                text={
+                    "string": "{score}",
+                    "color": CONTROL,
+                    "size": TEXT_PX,
+                    "anchor": "upper_left",
+                },
+                edge_color=CONTROL,
+                face_color="transparent",
+                opacity=1.0,
+                scale=(placement.ihc_mpp, placement.ihc_mpp),
+                units=placement.units,
+                metadata=tag(Role.CONTROLS, case_id),
+            )
         layer.events.data.connect(self._on_data)
         return layer
 

@@ -13,6 +13,8 @@ from napari_her2.models.bundle import shipped_bundle
 from napari_her2.review.journal import Journal
 from napari_her2.slides.case import MANIFEST_SUFFIX
 from napari_her2.viewer.cell_layers import CellLayers
+from napari_her2.viewer.cell_map import CellMap
+from napari_her2.viewer.cell_pictures import CellPictures
 from napari_her2.viewer.cell_reader import CellReader
 from napari_her2.viewer.control_tool import ControlTool
 from napari_her2.viewer.error_layer import ErrorLayer
@@ -58,6 +60,8 @@ class Desk:
         self.quality_layers = QualityLayers(viewer, session)
         self.cell_reader = CellReader(session)
         self.cell_layers = CellLayers(viewer, session)
+        self.cell_pictures = CellPictures(session)
+        self.cell_map = CellMap(viewer, session, self.cell_layers)
         # when the viewer goes; at the end of the program the system closes files
         finalize(viewer, session.close_case).atexit = False
 

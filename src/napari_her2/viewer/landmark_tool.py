@@ -6,7 +6,6 @@ looked at by itself, so that the overlay does not suggest where to click.
 
 from __future__ import annotations
 
-from collections.abc import Generator
 from enum import StrEnum
 from typing import Any
 from weakref import ref
@@ -16,9 +15,10 @@ from psygnal import Signal
 
 from napari_her2.app.pairing import Landmark, PointUm
 from napari_her2.app.session import Session
+from napari_her2.viewer.clicks import on_click
 from napari_her2.viewer.palette import LANDMARK
 from napari_her2.viewer.placement import placement_of
-from napari_her2.viewer.roles import Role, find, index_for, tag
+from napari_her2.viewer.roles import Role, adding, find, tag
 
 _MARK_PX = 16
 
@@ -51,7 +51,7 @@ class LandmarkTool:
         self._he_um: PointUm = (0.0, 0.0)
         self._shown_before: dict[Role, bool] = {}
         self.awaited = Awaited.NOTHING
-        viewer.mouse_drag_callbacks.append(self._on_press)
+        on_click(viewer, self._is_awaiting, self.click)
         events = session.state.events
         for signal in (events.landmarks, events.versions):
             signal.connect(self._draw)
@@ -90,17 +90,8 @@ class LandmarkTool:
         self._draw()
         self.awaited_changed.emit()
 
-    def _on_press(self, viewer: Any, event: Any) -> Generator[None, None, None]:
-        """Take a click that is no drag: dragging still moves the slide."""
-        if self.awaited is Awaited.NOTHING:
-            return
-        start = np.array(event.pos, float)
-        yield
-        while event.type == "mouse_move":
-            yield
-        if np.abs(np.array(event.pos, float) - start).max() > 4:
-            return
-        self.click(tuple(float(value) for value in event.position[-2:]))
+    def _is_awaiting(self) -> bool:
+        return self.awaited is not Awaited.NOTHING
 
     def click(self, world_um: tuple[float, ...]) -> None:
         """Take a place (y, x) in the world for what is awaited."""
@@ -140,17 +131,14 @@ class LandmarkTool:
             return
         back = state.pair.he_to_ihc_um.inverse()
         points = np.vstack([discs, *([back.apply(crosses)] if crosses else [])])
-        active = viewer.layers.selection.active
-        viewer.add_points(
-            points,
-            name="Landmarks",
-            symbol=["ring"] * len(discs) + ["cross"] * len(crosses),
-            face_color=LANDMARK,
-            border_width=0,
-            size=_MARK_PX / max(float(viewer.scene.camera.zoom), 1e-6),
-            metadata=tag(Role.LANDMARKS, state.case.case_id),
-            units=placement_of(state.pair).units,
-        )
-        place = index_for(viewer.layers[:-1], Role.LANDMARKS)
-        viewer.layers.move(len(viewer.layers) - 1, place)
-        viewer.layers.selection.active = active
+        with adding(viewer, Role.LANDMARKS):
+            viewer.add_points(
+                points,
+                name="Landmarks",
+                symbol=["ring"] * len(discs) + ["cross"] * len(crosses),
+                face_color=LANDMARK,
+                border_width=0,
+                size=_MARK_PX / max(float(viewer.scene.camera.zoom), 1e-6),
+                metadata=tag(Role.LANDMARKS, state.case.case_id),
+                units=placement_of(state.pair).units,
+            )

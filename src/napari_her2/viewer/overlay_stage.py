@@ -23,7 +23,7 @@ from napari_her2.viewer.overlay_layers import (
     overlay_arguments,
 )
 from napari_her2.viewer.placement import placement_of
-from napari_her2.viewer.roles import SYNTHETIC, Role, find, index_for
+from napari_her2.viewer.roles import SYNTHETIC, Role, adding, find
 from napari_her2.viewer.score_grid import revealed_tiles, score_grid
 
 _DIRECTIONS = {Role.SYNTHETIC_IHC: HE_TO_IHC, Role.SYNTHETIC_HE: IHC_TO_HE}
@@ -149,12 +149,9 @@ class OverlayStage:
         pair, case = self._session.state.pair, self._session.state.case
         if pair is None or case is None:
             return
-        place = index_for(viewer.layers, overlay.role)
-        active = viewer.layers.selection.active
         arguments = overlay_arguments(overlay.role, store, placement_of(pair))
-        layer = add_overlay(viewer, overlay, data, arguments, case.case_id, store)
-        viewer.layers.move(viewer.layers.index(layer), place)
-        viewer.layers.selection.active = active
+        with adding(viewer, overlay.role):
+            layer = add_overlay(viewer, overlay, data, arguments, case.case_id, store)
         if self._session.state.run.phase is RunPhase.IDLE:
             # results of an earlier day do not cover the slide before it is read
             layer.visible = False
@@ -170,13 +167,10 @@ class OverlayStage:
         pair, case = self._session.state.pair, self._session.state.case
         if pair is None or case is None:
             return
-        place = index_for(viewer.layers, Role.SYNTHETIC_FRAME)
-        active = viewer.layers.selection.active
-        frame = add_frame(
-            viewer, frame_data(store), placement_of(pair), case.case_id, store
-        )
-        viewer.layers.move(viewer.layers.index(frame), place)
-        viewer.layers.selection.active = active
+        with adding(viewer, Role.SYNTHETIC_FRAME):
+            frame = add_frame(
+                viewer, frame_data(store), placement_of(pair), case.case_id, store
+            )
         frame.visible = synthetic.visible
         # hiding the border hides what it marks
         viewer.layers.link_layers([synthetic, frame], ("visible",))

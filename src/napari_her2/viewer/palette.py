@@ -15,6 +15,9 @@ from napari_her2.core.score import Score
 SYNTHETIC = "#ff3fb4"
 ACCENT = "#3d9be9"
 REGION = "#12b886"
+EXCLUDED = "#495057"
+"""Of areas whose cells do not count: dark, and shaded."""
+
 LANDMARK = "#ffd43b"
 CONTROL = "#9775fa"
 GLASS = "#ececef"
@@ -61,17 +64,25 @@ BRANCH_STOPS = ("#b35806", "#f7f7f7", "#7b5aa6")
 """Brown (all from the IHC branch) over white to violet (all from H&E)."""
 
 
+STEP_COLORS = ("#f1f3f5", "#fde725", "#5ec962", "#2a788e", "#440154")
+"""Shares of cells: pale for none, then darker for more, after matplotlib's viridis."""
+
+
 def score_colormap() -> Any:
     """Return five flat steps; NaN, where no tile was scored, is transparent."""
+    return _flat_steps("HER2 score", list(SCORE_COLORS.values()))
+
+
+def steps_colormap() -> Any:
+    """Return the flat steps of shares; NaN, where cells are few, is transparent."""
+    return _flat_steps("share of cells", list(STEP_COLORS))
+
+
+def _flat_steps(name: str, colors: list[str]) -> Any:
     from napari.utils.colormaps import Colormap
 
-    edges = [step / len(SCORE_COLORS) for step in range(len(SCORE_COLORS) + 1)]
-    return Colormap(
-        list(SCORE_COLORS.values()),
-        controls=edges,
-        interpolation="zero",
-        name="HER2 score",
-    )
+    edges = [step / len(colors) for step in range(len(colors) + 1)]
+    return Colormap(colors, controls=edges, interpolation="zero", name=name)
 
 
 def ramp_colormap(name: str, stops: tuple[str, ...]) -> Any:

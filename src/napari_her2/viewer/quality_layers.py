@@ -14,7 +14,7 @@ from napari_her2.slides.pair import SlidePair
 from napari_her2.slides.quality.finding import Finding, QualityReport
 from napari_her2.viewer.palette import SEVERITY_COLORS
 from napari_her2.viewer.placement import placement_of, slide_to_world
-from napari_her2.viewer.roles import KEY, Role, index_for, role_of, tag
+from napari_her2.viewer.roles import KEY, Role, adding, role_of, tag
 
 OPACITY = 0.45
 
@@ -54,23 +54,20 @@ class QualityLayers:
         if not on:
             viewer.layers.remove(layer)
         elif finding.mask is not None and pair is not None and case is not None:
-            active = viewer.layers.selection.active
-            place = index_for(viewer.layers, Role.QUALITY)
             entry = tag(Role.QUALITY, case.case_id)
             entry[KEY]["finding"] = list(_name(report, finding))
-            layer = viewer.add_image(
-                np.where(finding.mask, np.float32(1), np.float32(np.nan)),
-                name=f"Quality {report.stain.label}: {finding.kind}",
-                colormap=_flat(SEVERITY_COLORS[finding.severity]),
-                contrast_limits=(0.0, 1.0),
-                interpolation2d="nearest",
-                opacity=OPACITY,
-                blending="translucent",
-                metadata=entry,
-                **mask_placement(pair, report.stain, finding),
-            )
-            viewer.layers.move(viewer.layers.index(layer), place)
-            viewer.layers.selection.active = active
+            with adding(viewer, Role.QUALITY):
+                viewer.add_image(
+                    np.where(finding.mask, np.float32(1), np.float32(np.nan)),
+                    name=f"Quality {report.stain.label}: {finding.kind}",
+                    colormap=_flat(SEVERITY_COLORS[finding.severity]),
+                    contrast_limits=(0.0, 1.0),
+                    interpolation2d="nearest",
+                    opacity=OPACITY,
+                    blending="translucent",
+                    metadata=entry,
+                    **mask_placement(pair, report.stain, finding),
+                )
         self.changed.emit()
 
     def _layer(self, report: QualityReport, finding: Finding) -> Any | None:

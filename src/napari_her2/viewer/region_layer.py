@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 import uuid
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -16,11 +17,16 @@ from numpy.typing import NDArray
 
 from napari_her2.core.geometry import BoxPx
 from napari_her2.core.region import Region
-from napari_her2.viewer.palette import REGION
+from napari_her2.viewer.palette import EXCLUDED, REGION
 from napari_her2.viewer.placement import Placement
 from napari_her2.viewer.roles import Role, tag
 
 ID_COLUMN = "region_id"
+NAME_COLUMN = "name"
+NAME_PX = 11
+SHADE = "30"
+"""How opaque the inside of an excluded area is, two hexadecimal digits."""
+
 ELLIPSE_CORNERS = 48
 SQUARE_MM_UM = 1000.0
 _DONE = ("added", "changed", "removed")
@@ -54,17 +60,24 @@ class RegionLayer:
         self._regions: tuple[Region, ...] = ()
         self._is_drawing_state = False
         self._is_one_shot = False
+        self._is_excluding = False
         self.layer = viewer.add_shapes(
             ndim=2,
             name="Regions",
+            features=_features(()),
+            text={
+                "string": f"{{{NAME_COLUMN}}}",
+                "color": REGION,
+                "size": NAME_PX,
+                "anchor": "upper_left",
+            },
             edge_color=REGION,
             face_color="transparent",
             opacity=1.0,
             metadata=tag(Role.REGIONS, case_id),
             **placement.outline(),
         )
-        self.layer.features = {ID_COLUMN: np.array([], dtype=object)}
-        self.layer.feature_defaults = {ID_COLUMN: [""]}
+        self._write_features(())
         self.layer.events.data.connect(self._on_data)
 
     def close(self) -> None:
@@ -75,10 +88,12 @@ class RegionLayer:
         """Set the width of all outlines in level-0 pixels."""
         set_line(self.layer, width_px)
 
-    def start_rectangle(self) -> None:
+    def start_rectangle(self, *, is_excluded: bool = False) -> None:
         """Let the next drag on the canvas draw a rectangle."""
         self._is_one_shot = True
+        self._is_excluding = is_excluded
         self.layer.visible = True
+        self.layer.current_edge_color = EXCLUDED if is_excluded else REGION
         self.layer.mode = "add_rectangle"
 
     def end_one_shot(self) -> bool:
@@ -87,14 +102,21 @@ class RegionLayer:
             self.layer.selected_data = set()
             self.layer.mode = "pan_zoom"
         was_one_shot, self._is_one_shot = self._is_one_shot, False
+        self._is_excluding = False
         return was_one_shot
 
     def show(self, regions: tuple[Region, ...]) -> None:
         """Draw the session's regions, unless the layer shows them already."""
         self._regions = regions
-        if self._is_drawing_state or self._shows(regions):
+        if self._is_drawing_state:
             return
         self._is_drawing_state = True
+        if self._shows(regions):
+            try:
+                self._paint(regions)
+            finally:
+                self._is_drawing_state = False
+            return
         try:
             self.layer.selected_data = set()
             self.layer.data = []
@@ -103,9 +125,20 @@ class RegionLayer:
                     [np.array(region.vertices_yx) for region in regions],
                     shape_type=[_shape_type(region) for region in regions],
                 )
-            self._write_ids(regions)
+            self._paint(regions)
         finally:
             self._is_drawing_state = False
+
+    def _paint(self, regions: tuple[Region, ...]) -> None:
+        """Write the names, and shade what is excluded."""
+        self._write_features(regions)
+        edges = [EXCLUDED if region.is_excluded else REGION for region in regions]
+        faces = [
+            f"{EXCLUDED}{SHADE}" if region.is_excluded else "transparent"
+            for region in regions
+        ]
+        if regions:
+            self.layer.edge_color, self.layer.face_color = edges, faces
 
     def _shows(self, regions: tuple[Region, ...]) -> bool:
         ids = self._ids()
@@ -124,7 +157,7 @@ class RegionLayer:
         self._is_drawing_state = True
         try:
             regions = self._read()
-            self._write_ids(regions)
+            self._write_features(regions)
         finally:
             self._is_drawing_state = False
         if regions != self._regions:
@@ -136,12 +169,16 @@ class RegionLayer:
         regions: list[Region] = []
         taken: set[str] = set()
         names = {region.name for region in self._regions}
+        is_excluding = self._is_excluding
         for region_id, outline in zip(self._ids(), self._outlines(), strict=True):
             known = before.get(region_id) if region_id not in taken else None
             identity = known.region_id if known else new_region_id()
-            name = known.name if known else next_name(names)
+            kind = "Excluded" if is_excluding else "Region"
+            name = known.name if known else next_name(names, kind)
+            is_excluded = known.is_excluded if known else is_excluding
             try:
-                regions.append(Region.from_points(identity, name, outline.tolist()))
+                region = Region.from_points(identity, name, outline.tolist())
+                regions.append(replace(region, is_excluded=is_excluded))
             except ValueError as error:
                 self._on_refused(f"This shape is no region: {error}.")
                 continue
@@ -159,11 +196,18 @@ class RegionLayer:
             for corners, kind in zip(self.layer.data, kinds, strict=True)
         ]
 
-    def _write_ids(self, regions: Sequence[Region]) -> None:
+    def _write_features(self, regions: Sequence[Region]) -> None:
         if len(regions) == len(self.layer.data):
-            ids = np.array([region.region_id for region in regions], dtype=object)
-            self.layer.features = {ID_COLUMN: ids}
-            self.layer.feature_defaults = {ID_COLUMN: [""]}
+            self.layer.features = _features(regions)
+            self.layer.feature_defaults = {ID_COLUMN: [""], NAME_COLUMN: [""]}
+
+
+def _features(regions: Sequence[Region]) -> dict[str, NDArray[np.object_]]:
+    columns = {
+        ID_COLUMN: [region.region_id for region in regions],
+        NAME_COLUMN: [region.name for region in regions],
+    }
+    return {name: np.array(values, dtype=object) for name, values in columns.items()}
 
 
 def set_line(layer: Any, width: float) -> None:
@@ -179,12 +223,12 @@ def new_region_id() -> str:
     return f"region-{uuid.uuid4().hex[:8]}"
 
 
-def next_name(taken: set[str]) -> str:
+def next_name(taken: set[str], kind: str = "Region") -> str:
     """Return the first of "Region 1", "Region 2", ... that is free."""
     number = 1
-    while f"Region {number}" in taken:
+    while f"{kind} {number}" in taken:
         number += 1
-    return f"Region {number}"
+    return f"{kind} {number}"
 
 
 def square_mm_box(center_yx_px: tuple[float, float], mpp: float) -> BoxPx:

@@ -2,19 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterator
-from threading import Event
-from typing import Any
-
-from napari.qt.threading import create_worker
-
 from napari_her2.app.pairing import Step
 from napari_her2.app.session import Session
-from napari_her2.core.errors import Her2Error
 from napari_her2.slides.pair import SlidePair
 from napari_her2.viewer.later import later
 from napari_her2.viewer.notices import noticed
-from napari_her2.viewer.runner import give_way
+from napari_her2.viewer.worker import Ended, StepWorker
 
 REST_MS = 800
 """The slide is painted before the first check of how its pair lies."""
@@ -35,18 +28,19 @@ class Registrar:
 
     def __init__(self, session: Session) -> None:
         self._session = session
-        self._worker: Any = None
+        self._worker: StepWorker[Step] = StepWorker(
+            session.pairing.absorb, self._end, self._on_free
+        )
         self._is_wanted = False
-        self._abandoned = Event()
         self.is_eager = False
-        self._tried: Any = None
+        self._tried: object = None
         self._timer = later(self._begin, REST_MS)
         session.state.events.pair.connect(self._on_pair)
 
     @property
     def is_busy(self) -> bool:
         """Whether the worker thread has not ended yet."""
-        return self._worker is not None
+        return self._worker.is_busy
 
     def register(self) -> None:
         """Register the slides; a notice says why when that cannot be done."""
@@ -54,7 +48,7 @@ class Registrar:
             self._is_wanted = True  # its thread has yet to end
             return
         with noticed(self._session):
-            self._start(self._session.pairing.begin())
+            self._worker.start(self._session.pairing.begin())
 
     def check(self) -> None:
         """Measure how far the registration is off, if that is not known."""
@@ -63,7 +57,7 @@ class Registrar:
             return
         steps = self._session.pairing.begin_check()
         if steps is not None:
-            self._start(steps)
+            self._worker.start(steps)
 
     def _begin(self) -> None:
         """Do what needs no asking, now that the slides are open."""
@@ -77,30 +71,8 @@ class Registrar:
 
     def cancel(self) -> None:
         """Stop at the next step; the registration stays as it is."""
-        self._abandoned.set()
         self._is_wanted = False
-        if self._worker is not None:
-            self._worker.quit()
-            self._session.pairing.end()
-
-    def _start(self, steps: Iterator[Step]) -> None:
-        self._abandoned = abandoned = Event()
-        worker = create_worker(_drive, steps, abandoned, _start_thread=False)
-
-        def absorb(step: Step) -> None:
-            if not abandoned.is_set():
-                self._session.pairing.absorb(step)
-
-        def end(problem: str | None) -> None:
-            if not abandoned.is_set():
-                self._session.pairing.end(problem or "")
-
-        worker.yielded.connect(absorb)
-        worker.returned.connect(end)
-        worker.errored.connect(lambda error: end(f"Registering stopped: {error!r}"))
-        worker.finished.connect(self._on_finished)
-        self._worker = worker
-        worker.start()
+        self._worker.abandon()
 
     def _on_pair(self, now: SlidePair | None, before: SlidePair | None) -> None:
         if now is None or not now.same_slides(before):
@@ -108,23 +80,10 @@ class Registrar:
             self._tried = None
         self._timer.start()
 
-    def _on_finished(self) -> None:
-        self._worker = None
+    def _end(self, how: Ended, problem: str) -> None:
+        self._session.pairing.end(problem)
+
+    def _on_free(self) -> None:
         if self._is_wanted:
             self._is_wanted = False
             self.register()
-
-
-def _drive(
-    steps: Iterator[Step], abandoned: Event
-) -> Generator[Step, None, str | None]:
-    """Hand on the steps; what goes wrong with the slides comes back in words."""
-    give_way()
-    try:
-        yield from steps
-    except Her2Error as error:
-        return str(error)
-    except Exception:
-        if not abandoned.is_set():
-            raise
-    return None

@@ -5,7 +5,8 @@ Each layer carries one JSON-serialisable entry, ``metadata["napari_her2"]``.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from enum import StrEnum
 from typing import Any
 
@@ -24,6 +25,7 @@ class Role(StrEnum):
     BRANCH_SHARE = "branch_share"
     QUALITY = "quality"
     ERROR_MAP = "error_map"
+    CELL_MAP = "cell_map"
     CELLS = "cells"
     CELL_OUTLINES = "cell_outlines"
     SYNTHETIC_FRAME = "synthetic_frame"
@@ -91,3 +93,15 @@ def index_for(layers: Iterable[Any], role: Role) -> int:
         if 0 <= role_rank(layer) <= rank:
             place = index + 1
     return place
+
+
+@contextmanager
+def adding(viewer: Any, role: Role) -> Iterator[None]:
+    """Move a layer that is added meanwhile to where its role belongs.
+
+    The layer that was selected stays selected.
+    """
+    place, active = index_for(viewer.layers, role), viewer.layers.selection.active
+    yield
+    viewer.layers.move(len(viewer.layers) - 1, place)
+    viewer.layers.selection.active = active

@@ -50,10 +50,10 @@ def revealed_tiles(
         (grid.n_rows, grid.n_cols), not first_read_required
     )
     for row in rows:
-        if row.suggestion is not None:
+        if row.by_network is not None:
             shown[_index(grid, row)] = True
     for row in rows:
-        if row.suggestion_hidden:
+        if row.network_hidden:
             shown[_index(grid, row)] = False
     return shown
 

@@ -111,12 +111,12 @@ class Stage:
         if viewer is not None and pair is not None:
             look_at(viewer, region.bounds.to_um(placement_of(pair).reference_mpp))
 
-    def draw_rectangle(self) -> None:
-        """Let the reader drag a new region."""
+    def draw_rectangle(self, *, is_excluded: bool = False) -> None:
+        """Let the reader drag a new region, or an area that does not count."""
         viewer = self._viewer()
         if viewer is not None and self._regions is not None:
             viewer.layers.selection.active = self._regions.layer
-            self._regions.start_rectangle()
+            self._regions.start_rectangle(is_excluded=is_excluded)
 
     def add_square_mm(self) -> None:
         """Add a region of 1 mm² in the middle of the view."""

@@ -11,7 +11,8 @@ from qtpy.QtWidgets import QGridLayout, QHBoxLayout, QMenu, QToolButton, QVBoxLa
 from napari_her2.app.cells_read import CellsRead
 from napari_her2.core.cell_verdict import CellVerdict
 from napari_her2.core.membrane import MembranePattern
-from napari_her2.viewer.cell_outlines import THUMBNAIL_PX, thumbnail
+from napari_her2.viewer.cell_outlines import THUMBNAIL_PX
+from napari_her2.viewer.cell_pictures import Picture, Place
 from napari_her2.viewer.desk import Desk
 from napari_her2.viewer.notices import noticed
 from napari_her2.viewer.palette import PATTERN_COLORS
@@ -31,7 +32,6 @@ class CellGallery(Listener):
         super().__init__(desk)
         self.cells: list[CellThumbnail] = []
         self._titles: list[Any] = []
-        self._pictures: dict[tuple[str, float, float], QPixmap] = {}
         self._grid = QGridLayout()
         self._grid.setContentsMargins(0, 0, 0, 0)
         self._grid.setSpacing(4)
@@ -59,6 +59,7 @@ class CellGallery(Listener):
             events.first_read_required,
         )
         self.follow(self._draw_selected, desk.cell_layers.changed)
+        self.follow(self._draw_pictures, desk.cell_pictures.arrived)
 
     def _lay_out(self) -> None:
         acts = QHBoxLayout()
@@ -82,7 +83,6 @@ class CellGallery(Listener):
         self.cells, self._titles = [], []
         read = self.desk.cell_layers.read
         if read is None:
-            self._pictures.clear()
             return
         line = 0
         for group in cells_behind(read.cells, read.call.reading):
@@ -90,27 +90,20 @@ class CellGallery(Listener):
             self._titles.append(title)
             self._grid.addWidget(title, line, 0, 1, PER_ROW + 1)
             for index, row in enumerate(group.rows):
-                cell = CellThumbnail(row, read, self._picture(read, row))
+                cell = CellThumbnail(row, read)
                 cell.clicked.connect(self._on_clicked)
                 self._grid.addWidget(cell, line + 1 + index // PER_ROW, index % PER_ROW)
                 self.cells.append(cell)
             line += 1 + -(-len(group.rows) // PER_ROW)
         self._draw_selected()
+        self._draw_pictures()
+        self.desk.cell_pictures.want([cell.place for cell in self.cells])
 
-    def _picture(self, read: CellsRead, row: int) -> QPixmap:
-        pair = self.session.state.pair
-        y_px, x_px = (read.cells[name][row].as_py() for name in ("y_px", "x_px"))
-        if pair is None or pair.ihc is None:
-            return QPixmap()
-        key = (pair.ihc.fingerprint, y_px, x_px)
-        if key not in self._pictures:
-            pixels = thumbnail(pair.ihc, y_px, x_px)
-            height, width, _ = pixels.shape
-            image = QImage(
-                pixels.tobytes(), width, height, 3 * width, QImage.Format.Format_RGB888
-            )
-            self._pictures[key] = QPixmap.fromImage(image.copy())
-        return self._pictures[key]
+    def _draw_pictures(self) -> None:
+        for cell in self.cells:
+            picture = self.desk.cell_pictures.get(cell.place)
+            if picture is not None and cell.icon().isNull():
+                cell.setIcon(QIcon(_pixmap(picture)))
 
     def _draw_selected(self) -> None:
         read, row = self.desk.cell_layers.read, self.desk.cell_layers.selected
@@ -155,12 +148,13 @@ class CellGallery(Listener):
 
 
 class CellThumbnail(QToolButton):
-    """One cell, framed in the colour of its pattern."""
+    """One cell, framed in the colour of its pattern; its picture comes later."""
 
-    def __init__(self, row: int, read: CellsRead, picture: QPixmap) -> None:
+    def __init__(self, row: int, read: CellsRead) -> None:
         super().__init__()
         self.row = row
-        self.setIcon(QIcon(picture))
+        cells = read.cells
+        self.place: Place = (cells["y_px"][row].as_py(), cells["x_px"][row].as_py())
         self.setIconSize(QSize(THUMBNAIL_PX, THUMBNAIL_PX))
         self.setFixedSize(THUMBNAIL_PX + 6, THUMBNAIL_PX + 6)
         self.setCheckable(True)
@@ -176,3 +170,10 @@ class CellThumbnail(QToolButton):
         told = cell_line(read, row)
         self.setToolTip(f"{told}\nClick to fly there")
         self.setAccessibleName(told)
+
+
+def _pixmap(picture: Picture) -> QPixmap:
+    height, width, _ = picture.shape
+    form = QImage.Format.Format_RGB888
+    image = QImage(picture.tobytes(), width, height, 3 * width, form)
+    return QPixmap.fromImage(image.copy())

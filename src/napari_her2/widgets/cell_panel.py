@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
-from qtpy.QtCore import Qt
-from qtpy.QtWidgets import QHBoxLayout, QProgressBar, QVBoxLayout, QWidget
+from qtpy.QtWidgets import QComboBox, QHBoxLayout, QProgressBar, QVBoxLayout, QWidget
 
-from napari_her2.app.cells_read import CellsRead
+from napari_her2.app.state import RegionReview
 from napari_her2.core.membrane import MembranePattern
+from napari_her2.core.records import CellBasis
 from napari_her2.core.score import NotAssessable
+from napari_her2.viewer.cell_map import Mapped
 from napari_her2.viewer.desk import Desk
+from napari_her2.viewer.roles import Role
+from napari_her2.widgets.call_head import CallHead
 from napari_her2.widgets.cell_gallery import CellGallery
+from napari_her2.widgets.legend import Legend
 from napari_her2.widgets.panel import Listener
 from napari_her2.widgets.pattern_bars import PatternBars
 from napari_her2.widgets.pattern_words import (
@@ -18,15 +22,23 @@ from napari_her2.widgets.pattern_words import (
     count_line,
     meaning_line,
 )
-from napari_her2.widgets.style import button, enable, label
+from napari_her2.widgets.region_shares import RegionShares
+from napari_her2.widgets.style import button, enable, fill, label
 
 NOTHING = "Score the real IHC by its cells: no model is needed."
+READ_AGAIN = "Read the cells again to see them on the slide."
+MAP_TIP = (
+    "Percent of the tumour cells in squares of 100 µm; clear where fewer than 10 "
+    "of them lie"
+)
+LEGEND_PX = 140
 
 
 class CellPanel(Listener):
     """Reads cells; shows call, sentence, shares, advice and the cells behind it.
 
-    Not there for a case without an IHC slide.
+    What is shown is the suggestion of the selected region, also where its cells were
+    read on another day. Not there for a case without an IHC slide.
     """
 
     def __init__(self, desk: Desk) -> None:
@@ -40,15 +52,26 @@ class CellPanel(Listener):
         self.status = label(look="muted")
         self.cancel = button("Cancel", tip="Stop; no call is made then")
         self.cancel.clicked.connect(self._on_cancel)
-        self.call = label(look="call")
         self.meaning = label(wrap=True)
         self.convention = label(SILENT, "caution", wrap=True)
+        self.head = CallHead(self.meaning, self.convention)
         self.bars = PatternBars()
         self.bars.toggled.connect(self._on_toggled)
         self.count = label(look="muted", wrap=True)
         self.advice = label(wrap=True)
         self.network = label(look="muted", wrap=True)
+        self.map = QComboBox()
+        for mapped in Mapped:
+            self.map.addItem(str(mapped), mapped)
+        narrow = QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon
+        self.map.setSizeAdjustPolicy(narrow)
+        self.map.currentIndexChanged.connect(self._on_map)
+        self.legend = Legend(Role.CELL_MAP, LEGEND_PX)
+        for widget in (self.map, self.legend):
+            widget.setToolTip(MAP_TIP)
         self.gallery = CellGallery(desk)
+        self.read_again = label(READ_AGAIN, "muted", wrap=True)
+        self.regions = RegionShares(desk)
         self._open = QWidget()
         self._lay_out()
         events = self.session.state.events
@@ -57,10 +80,12 @@ class CellPanel(Listener):
             events.cells,
             events.cell_work,
             events.reviewed,
+            events.selected_id,
             events.reader_name,
             events.first_read_required,
             desk.cell_layers.changed,
         )
+        self.follow(self._draw_map, desk.cell_map.changed)
         self.follow(
             self._draw_button,
             events.pair,
@@ -73,25 +98,24 @@ class CellPanel(Listener):
         )
 
     def _lay_out(self) -> None:
-        title, progress, head = QHBoxLayout(), QHBoxLayout(), QHBoxLayout()
+        title, progress = QHBoxLayout(), QHBoxLayout()
         title.addWidget(label("Real IHC, cell by cell", "heading"), 1)
         title.addWidget(self.read)
         progress.addWidget(self.status, 1)
         progress.addWidget(self.cancel)
-        head.addWidget(self.call, 0, Qt.AlignmentFlag.AlignTop)
-        words = QVBoxLayout()
-        words.setSpacing(0)
-        words.addWidget(self.meaning)
-        words.addWidget(self.convention)
-        head.addLayout(words, 1)
         inner = QVBoxLayout(self._open)
         inner.setContentsMargins(0, 0, 0, 0)
         inner.setSpacing(4)
-        inner.addLayout(head)
+        inner.addWidget(self.head)
+        mapping = QHBoxLayout()
+        mapping.addWidget(self.map, 1)
+        mapping.addWidget(self.legend)
+        inner.addWidget(self.bars)
+        inner.addWidget(self.count)
+        inner.addLayout(mapping)
         for widget in (
-            self.bars,
-            self.count,
             self.gallery,
+            self.read_again,
             self.advice,
             self.network,
         ):
@@ -104,6 +128,7 @@ class CellPanel(Listener):
         layout.addLayout(progress)
         layout.addWidget(self.message)
         layout.addWidget(self._open)
+        layout.addWidget(self.regions)
 
     def _draw_button(self) -> None:
         pair = self.session.state.pair
@@ -114,7 +139,7 @@ class CellPanel(Listener):
         enable(self.read, self.session.cells.why_not(), tip)
 
     def _draw(self) -> None:
-        work, read = self.session.state.cell_work, self.desk.cell_layers.read
+        work, row = self.session.state.cell_work, self.session.state.selected
         is_working = bool(work.doing)
         for widget in (self.bar, self.status, self.cancel):
             widget.setVisible(is_working)
@@ -123,32 +148,47 @@ class CellPanel(Listener):
         if not is_working:
             self.cancel.setEnabled(True)
             self.cancel.setText("Cancel")
-        self.message.setVisible(read is None and not is_working)
-        self.message.setText(self.session.cells.why_hidden() or NOTHING)
-        self._open.setVisible(read is not None)
-        if read is not None:
-            self._show(read)
+        basis = None
+        if row is not None and row.by_cells is not None:
+            basis = row.by_cells.cells
+        self.message.setVisible(basis is None and not is_working)
+        self.message.setText(self._why_empty(row))
+        self._open.setVisible(basis is not None)
+        if row is not None and basis is not None:
+            self._show(row, basis)
 
-    def _show(self, read: CellsRead) -> None:
-        reading = read.call.reading
+    def _why_empty(self, row: RegionReview | None) -> str:
+        if row is None or row.record.by_cells is None:
+            return NOTHING
+        why = self.session.reading.why_hidden(row.region.region_id)
+        return f"Cells are read. {why}"
+
+    def _show(self, row: RegionReview, basis: CellBasis) -> None:
+        reading = basis.reading
         is_scored = not isinstance(reading.call, NotAssessable)
-        self.call.setText(str(reading.call) if is_scored else "–")
-        self.meaning.setText(meaning_line(read))
+        self.head.show_call(reading.call)
+        self.meaning.setText(meaning_line(basis))
         self.convention.setVisible(is_scored and reading.is_convention)
         self.bars.show_shares(reading.shares, self.desk.cell_layers.patterns)
-        self.count.setText(count_line(read))
-        self.advice.setText(advice_lines(read))
-        self.advice.setVisible(bool(self.advice.text()))
-        said = self._network(read)
-        self.network.setText(said)
-        self.network.setVisible(bool(said))
+        self.count.setText(count_line(basis))
+        fill(self.advice, advice_lines(basis))
+        read = self.desk.cell_layers.read
+        is_there = read is not None and read.region.region_id == row.region.region_id
+        for widget in (self.gallery, self.map, self.legend):
+            widget.setVisible(is_there)
+        self._draw_map()
+        self.read_again.setVisible(not is_there)
+        said = "" if row.by_network is None else str(row.by_network.call)
+        fill(self.network, said and f"The network says {said}; the real IHC leads.")
 
-    def _network(self, read: CellsRead) -> str:
-        """Say what the network suggests for the same region, where that is shown."""
-        for row in self.session.state.reviewed:
-            if row.region.region_id == read.region.region_id and row.suggestion:
-                return f"The network says {row.suggestion.call}; the real IHC leads."
-        return ""
+    def _draw_map(self) -> None:
+        mapped = self.desk.cell_map.mapped
+        self.map.setCurrentIndex(self.map.findData(mapped))
+        self.legend.setEnabled(mapped is not Mapped.NOTHING)
+
+    def _on_map(self) -> None:
+        if self.map.currentData() != self.desk.cell_map.mapped:
+            self.desk.cell_map.show(self.map.currentData())
 
     def _on_toggled(self, pattern: MembranePattern) -> None:
         layers = self.desk.cell_layers

@@ -67,7 +67,9 @@ class DecisionForm(Listener):
         self.confirm.setText(
             "Confirm AI" if suggestion is None else f"Confirm {_short(suggestion.call)}"
         )
-        enable(self.confirm, reading.refusal(Act.CONFIRM), "Adopt the suggestion")
+        by_cells = suggestion is not None and suggestion.cells is not None
+        whose = "the call read from the cells" if by_cells else "the suggestion"
+        enable(self.confirm, reading.refusal(Act.CONFIRM), f"Adopt {whose}")
         needs_read = (
             None
             if self.own_first_read

@@ -8,6 +8,7 @@ from napari_her2.app.cells_read import CellsRead
 from napari_her2.core.guideline_advice import MIXED
 from napari_her2.core.membrane import MembranePattern
 from napari_her2.core.proportion import Interval
+from napari_her2.core.records import CellBasis
 from napari_her2.core.score import NotAssessable
 
 SHORT: Final = {
@@ -37,24 +38,24 @@ def share_words(share: Interval) -> str:
     return f"{value} % ({low}–{high})"
 
 
-def meaning_line(read: CellsRead) -> str:
+def meaning_line(basis: CellBasis) -> str:
     """Say what decided, as a sentence beside the call."""
-    reading = read.call.reading
+    reading = basis.reading
     if isinstance(reading.call, NotAssessable):
         return f"No score: {reading.call.reason}"
     return reading.rule[:1].upper() + reading.rule[1:]
 
 
-def count_line(read: CellsRead) -> str:
+def count_line(basis: CellBasis) -> str:
     """Say how many cells were counted, where, and how many a person looked at."""
-    seen = f"readers looked at {read.n_judged:,}" if read.n_judged else "none looked at"
-    n_cells = read.call.reading.n_cells
-    return f"{n_cells:,} tumour cells, {seen}; {read.tumour_words}."
+    n_judged = basis.n_judged
+    seen = f"readers looked at {n_judged:,}" if n_judged else "none looked at"
+    return f"{basis.reading.n_cells:,} tumour cells, {seen}; {basis.tumour}."
 
 
-def advice_lines(read: CellsRead) -> str:
+def advice_lines(basis: CellBasis) -> str:
     """Return what is near a cut-off and what to do, one line each."""
-    reading = read.call.reading
+    reading = basis.reading
     lines = [line for line in (*reading.straddles, *reading.advice) if line != MIXED]
     return "\n".join(f"• {line[:1].upper()}{line[1:]}" for line in lines)
 

@@ -1,19 +1,20 @@
-"""What the AI suggests for the selected region, once the reader may see it."""
+"""What the network suggests for the selected region, once the reader may see it."""
 
 from __future__ import annotations
 
-from qtpy.QtWidgets import QHBoxLayout, QLabel, QVBoxLayout, QWidget
+from qtpy.QtWidgets import QVBoxLayout, QWidget
 
 from napari_her2.app.pairing import pairing_caution
 from napari_her2.app.state import RegionReview
 from napari_her2.core.records import UNFAMILIAR as UNKNOWN
 from napari_her2.core.records import Evidence, Suggestion
-from napari_her2.core.score import NotAssessable
+from napari_her2.core.score import Score
 from napari_her2.viewer.desk import Desk
 from napari_her2.viewer.evidence import evidence_in
+from napari_her2.widgets.call_head import CallHead
 from napari_her2.widgets.panel import Listener
 from napari_her2.widgets.probability_bars import ProbabilityBars
-from napari_her2.widgets.style import label
+from napari_her2.widgets.style import fill, label
 from napari_her2.widgets.suggestion_words import (
     arm_line,
     arm_tip,
@@ -43,7 +44,6 @@ class ResultCard(Listener):
         super().__init__(desk)
         self.region = label(look="heading")
         self.message = label(look="muted", wrap=True)
-        self.call = label(look="call")
         self.meaning = label(wrap=True)
         self.caution = label(look="caution", wrap=True)
         self.pairing = label(look="caution", wrap=True)
@@ -52,18 +52,13 @@ class ResultCard(Listener):
         self.arm = label(wrap=True)
         self.gate = label(wrap=True)
         self.evidence = label(look="muted", wrap=True)
+        self.head = CallHead(self.meaning, self.prediction_set)
         self._open = QWidget()
-        head, words = QHBoxLayout(), QVBoxLayout()
-        words.setSpacing(0)
-        words.addWidget(self.meaning)
-        words.addWidget(self.prediction_set)
-        head.addWidget(self.call)
-        head.addLayout(words, 1)
         inner = QVBoxLayout(self._open)
         inner.setContentsMargins(0, 0, 0, 0)
         inner.setSpacing(3)
-        inner.addLayout(head)
         for widget in (
+            self.head,
             self.caution,
             self.pairing,
             self.bars,
@@ -91,7 +86,7 @@ class ResultCard(Listener):
 
     def _draw(self) -> None:
         row = self.session.state.selected
-        suggestion = None if row is None else row.suggestion
+        suggestion = None if row is None else row.by_network
         self.region.setText("Suggestion" if row is None else _title(row))
         self._open.setVisible(suggestion is not None)
         self.message.setVisible(suggestion is None)
@@ -103,17 +98,17 @@ class ResultCard(Listener):
 
     def _why_empty(self, row: RegionReview | None) -> str:
         state = self.session.state
-        if row is None or not row.suggestion_hidden:
+        if row is None or not row.network_hidden:
             return RUNNING if state.run.is_running else NOTHING
-        if row.record.suggestion is not None and row.record.suggestion.call == UNKNOWN:
+        if row.record.by_network is not None and row.record.by_network.call == UNKNOWN:
             return NONE_TO_HIDE
         if state.reader is None:
             return NAMELESS
         return HIDDEN if self.own_first_read is None else READ_GIVEN
 
     def _clear(self) -> None:
+        self.head.show_call(None)
         for widget in (
-            self.call,
             self.meaning,
             self.caution,
             self.pairing,
@@ -128,23 +123,19 @@ class ResultCard(Listener):
 
     def _show(self, row: RegionReview, suggestion: Suggestion) -> None:
         call = suggestion.call
-        if isinstance(call, NotAssessable):
-            self.call.setText("–")
-            self.meaning.setText(str(call))
-        else:
-            self.call.setText(str(call))
-            self.meaning.setText(call.meaning)
+        self.head.show_call(call)
+        self.meaning.setText(call.meaning if isinstance(call, Score) else str(call))
         is_told = self.session.state.forced
-        _fill(self.caution, caution_line(suggestion, is_told=is_told))
-        _fill(self.pairing, self._pairing(row, suggestion))
+        fill(self.caution, caution_line(suggestion, is_told=is_told))
+        fill(self.pairing, self._pairing(row, suggestion))
         self.bars.setVisible(bool(suggestion.probabilities))
         self.bars.show_shares(suggestion.probabilities)
-        _fill(self.prediction_set, set_line(suggestion), set_tip(suggestion))
-        _fill(self.arm, arm_line(suggestion), arm_tip(suggestion))
-        _fill(self.gate, gate_line(suggestion), gate_tip(suggestion))
+        fill(self.prediction_set, set_line(suggestion), set_tip(suggestion))
+        fill(self.arm, arm_line(suggestion), arm_tip(suggestion))
+        fill(self.gate, gate_line(suggestion), gate_tip(suggestion))
         store = self.session.results
         weighed = None if store is None else evidence_in(store, row.region)
-        _fill(self.evidence, "" if weighed is None else weighed.sentence)
+        fill(self.evidence, "" if weighed is None else weighed.sentence)
 
     def _pairing(self, row: RegionReview, suggestion: Suggestion) -> str:
         state = self.session.state
@@ -153,12 +144,8 @@ class ResultCard(Listener):
         return pairing_caution(state.pair, row.region, state.error_limits)
 
 
-def _fill(widget: QLabel, text: str, tip: str = "") -> None:
-    """Show a line with its tooltip; a line without text takes no room."""
-    widget.setText(text)
-    widget.setToolTip(tip)
-    widget.setVisible(bool(text))
-
-
 def _title(row: RegionReview) -> str:
-    return f"Suggestion · {row.region.name}"
+    leads = row.record.by_cells is None
+    return (
+        f"{'Suggestion' if leads else 'Network, beside the cells'} · {row.region.name}"
+    )

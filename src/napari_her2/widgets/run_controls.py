@@ -17,6 +17,11 @@ _TITLES = {
     RunTarget.SLIDE: "Whole slide",
 }
 
+EXCLUDE = (
+    "Drag a rectangle whose cells do not count: in-situ carcinoma, normal glands, "
+    "an artefact"
+)
+
 
 class RunControls(Listener):
     """Run buttons, region tools, progress and cancel."""
@@ -31,8 +36,10 @@ class RunControls(Listener):
         self.run[RunTarget.REGIONS].clicked.connect(self._on_regions)
         self.run[RunTarget.SLIDE].clicked.connect(self._on_slide)
         self.draw_region = button("Draw region", tip="Drag a rectangle on the slide")
+        self.exclude_area = button("Exclude area", tip=EXCLUDE)
         self.add_square = button("1 mm² box", tip="Add 1 mm² in the middle of the view")
-        self.draw_region.clicked.connect(desk.stage.draw_rectangle)
+        self.draw_region.clicked.connect(self._on_draw)
+        self.exclude_area.clicked.connect(self._on_exclude)
         self.add_square.clicked.connect(desk.stage.add_square_mm)
         self.reason = label(look="caution", wrap=True)
         self.bar = QProgressBar()
@@ -63,6 +70,7 @@ class RunControls(Listener):
         for widget in self.run.values():
             runs.addWidget(widget, 1)
         tools.addWidget(self.draw_region, 1)
+        tools.addWidget(self.exclude_area, 1)
         tools.addWidget(self.add_square, 1)
         progress.addWidget(self.status, 1)
         progress.addWidget(self.cancel, 0, Qt.AlignmentFlag.AlignTop)
@@ -85,7 +93,7 @@ class RunControls(Listener):
         told = [reason for reason in view.reasons if reason not in state.refusals]
         self.reason.setVisible(is_open and bool(told) and not state.run.is_running)
         self.reason.setText("\n".join(told))
-        for tool in (self.draw_region, self.add_square):
+        for tool in (self.draw_region, self.exclude_area, self.add_square):
             tool.setEnabled(is_open)
 
     def _draw_progress(self) -> None:
@@ -100,6 +108,12 @@ class RunControls(Listener):
         self.bar.setRange(0, max(run.n_tiles, 0))
         self.bar.setValue(run.n_done)
         self.status.setText(run.sentence)
+
+    def _on_draw(self) -> None:
+        self.desk.stage.draw_rectangle()
+
+    def _on_exclude(self) -> None:
+        self.desk.stage.draw_rectangle(is_excluded=True)
 
     def _on_view(self) -> None:
         self.desk.run(RunTarget.VIEW)

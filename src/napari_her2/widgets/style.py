@@ -67,6 +67,13 @@ def label(text: str = "", look: str = "", *, wrap: bool = False) -> QLabel:
     return made
 
 
+def fill(widget: QLabel, text: str, tip: str = "") -> None:
+    """Show a line with its tooltip; a line without text takes no room."""
+    widget.setText(text)
+    widget.setToolTip(tip)
+    widget.setVisible(bool(text))
+
+
 def button(text: str, *, is_primary: bool = False, tip: str = "") -> QPushButton:
     """Return a push button; the primary one is the expected next step."""
     made = QPushButton(text)

@@ -167,11 +167,12 @@ def _decision_tree(decision: Decision) -> dict[str, Any]:
         "reader": decision.reader.name,
         "utc": _utc(decision.utc),
         "first_read": None if first_read is None else call_to_text(first_read),
-        "suggestion": None if seen is None else _suggestion_tree(seen),
+        "suggestion": None if seen is None else suggestion_tree(seen),
     }
 
 
-def _suggestion_tree(suggestion: Suggestion) -> dict[str, Any]:
+def suggestion_tree(suggestion: Suggestion) -> dict[str, Any]:
+    """Return what software suggested as plain JSON values."""
     provenance = suggestion.provenance
     return {
         "score": call_to_text(suggestion.call),

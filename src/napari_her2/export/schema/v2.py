@@ -7,11 +7,11 @@ used, and whether the run was forced on tissue the model does not know.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import asdict
 from typing import Any, Final
 
-from napari_her2.core.records import GateVerdict, Suggestion
+from napari_her2.core.records import Decision, GateVerdict, Suggestion
 from napari_her2.core.score import scores_to_text
 from napari_her2.export.schema import v1
 from napari_her2.review.record import ReviewRecord
@@ -46,20 +46,24 @@ def document(records: Iterable[ReviewRecord], journal_head: str) -> dict[str, An
     chosen = tuple(records)
     tree = v1.document(chosen, journal_head) | {"schema": SCHEMA}
     for record, branch in zip(chosen, tree["records"], strict=True):
-        _extend(record, branch)
+        for decision, told in decision_trees(record, branch):
+            if decision.suggestion is not None:
+                told["suggestion"] |= suggestion_tree(decision.suggestion)
     return tree
 
 
-def _extend(record: ReviewRecord, branch: dict[str, Any]) -> None:
+def decision_trees(
+    record: ReviewRecord, branch: dict[str, Any]
+) -> Iterator[tuple[Decision, dict[str, Any]]]:
+    """Yield every decision of a record with its place in the tree."""
     trees = list(branch["superseded_decisions"])
     if branch["decision"] is not None:
         trees.append(branch["decision"])
-    for decision, tree in zip(record.decisions, trees, strict=True):
-        if decision.suggestion is not None:
-            tree["suggestion"] |= _suggestion_tree(decision.suggestion)
+    return zip(record.decisions, trees, strict=True)
 
 
-def _suggestion_tree(suggestion: Suggestion) -> dict[str, Any]:
+def suggestion_tree(suggestion: Suggestion) -> dict[str, Any]:
+    """Return how sure the software was as plain JSON values."""
     return {
         "prediction_set": [str(score) for score in suggestion.prediction_set],
         "prediction_set_text": scores_to_text(suggestion.prediction_set),
