@@ -24,6 +24,7 @@ from napari_her2.cells.shape import measure_parts
 from napari_her2.cells.staining import StainingLimits, read_staining
 from napari_her2.cells.table import cell_table, no_cells
 from napari_her2.cells.tumour import tumour_score
+from napari_her2.cells.tumour_area import TumourArea
 from napari_her2.core.errors import SlideError
 from napari_her2.core.geometry import Affine, BoxPx
 from napari_her2.core.score import Stain
@@ -47,6 +48,10 @@ EDGE_UM: Final = 3.0
 
 _SAMPLE_PX: Final = 512
 _SAMPLES: Final = 12
+_DAB_SAMPLES: Final = 6
+_LEAST_DENSITY: Final = 0.15
+"""Sum of the three channels' optical density from which a pixel is tissue."""
+
 _LEAST_TISSUE: Final = 0.002
 _DAB_IN_NUCLEI: Final = 0.7
 """How much DAB lowers what is taken for haematoxylin when nuclei are sought."""
@@ -70,29 +75,44 @@ class CellsDone:
     done: float
 
 
-def look_at(slide: Slide, stain: Stain, region_px: BoxPx | None = None) -> SlideLook:
+def look_at(
+    slide: Slide,
+    stain: Stain,
+    region_px: BoxPx | None = None,
+    area: TumourArea | None = None,
+) -> SlideLook:
     """Learn the glass, the dyes and the nuclei of a slide, or of a part of it.
+
+    The part is a box, or the tiles that outlines reach into.
 
     Raises
     ------
     SlideError
         If the scale is unknown or too coarse, or there is no tissue.
     """
-    tiles = _tissue_tiles(slide, region_px, _SAMPLE_PX)
-    if not tiles:
-        raise SlideError(slide.path, "no tissue is found.", "Check the image.")
-    chosen = tiles[:: max(1, len(tiles) // _SAMPLES)][:_SAMPLES]
-    blocks = [_read(slide, tile) for tile in chosen]
-    coarse = np.asarray(slide.levels[-1]).reshape(1, -1, 3)
-    seen = np.concatenate([block.reshape(1, -1, 3) for block in (*blocks, coarse)], 1)
-    white = white_of(seen)
-    density = [optical_density(block, white) for block in blocks]
-    vectors = fit_vectors(
-        np.concatenate([one[::3, ::3].reshape(-1, 3) for one in density]), stain
-    )
+    white, density, vectors = _sample(slide, stain, region_px, area, _SAMPLES)
     nuclear = [_nuclear(*unmix(one, vectors), stain) for one in density]
     r, g, b = (float(channel) for channel in white)
     return SlideLook(stain, (r, g, b), vectors, measure_scale(nuclear, MPP))
+
+
+def sample_dab(
+    slide: Slide, area: TumourArea | None = None
+) -> Iterator[tuple[Floats, float]]:
+    """Return maps of DAB (h, w) at 0.5 µm/px, each with its tissue in mm².
+
+    Of at most six places of 256 µm spread over an IHC slide, or over an area of it.
+
+    Raises
+    ------
+    SlideError
+        If the scale is unknown or too coarse, or there is no tissue.
+    """
+    box = None if area is None else area.bounds
+    _, blocks, vectors = _sample(slide, Stain.IHC, box, area, _DAB_SAMPLES)
+    for density in blocks:
+        tissue_px = np.count_nonzero(density.sum(-1) > _LEAST_DENSITY)
+        yield unmix(density, vectors)[1], tissue_px * (MPP / 1000) ** 2
 
 
 def read_cells(
@@ -100,16 +120,23 @@ def read_cells(
     look: SlideLook,
     *,
     region_px: BoxPx | None = None,
+    area: TumourArea | None = None,
     limits: StainingLimits | None = None,
 ) -> Iterator[CellsDone]:
     """Read the cells of a slide, or those whose nucleus lies in a part of it.
 
+    Of an area that was drawn the tiles are read that it reaches into, and those cells
+    are returned that lie in it.
+
     Yields after every tile with tissue; closing the generator stops it. The tumour
     is proposed at the end by :func:`propose_tumour`, for all cells together.
     """
-    tiles = _tissue_tiles(slide, region_px, TILE_PX)
+    tiles = _tissue_tiles(slide, region_px, TILE_PX, area)
     for number, tile in enumerate(tiles, start=1):
         cells = _read_tile(slide, look, tile, limits or StainingLimits())
+        if area is not None:
+            places = np.stack([cells["y_px"].to_numpy(), cells["x_px"].to_numpy()], -1)
+            cells = cells.filter(pa.array(area.contains(places)))
         yield CellsDone(cells, number / len(tiles))
 
 
@@ -132,6 +159,30 @@ def propose_tumour(cells: pa.Table, mpp: float) -> pa.Table:
     return cells
 
 
+def _sample(
+    slide: Slide,
+    stain: Stain,
+    region_px: BoxPx | None,
+    area: TumourArea | None,
+    most: int,
+) -> tuple[Floats, list[Floats], StainVectors]:
+    """Return the glass, optical densities of some places with tissue, and the dyes."""
+    tiles = _tissue_tiles(slide, region_px, _SAMPLE_PX, area)
+    if not tiles:
+        where = "" if region_px is None else " in the region"
+        raise SlideError(slide.path, f"no tissue is found{where}.", "Check the image.")
+    chosen = tiles[:: max(1, len(tiles) // most)][:most]
+    blocks = [_read(slide, tile) for tile in chosen]
+    coarse = np.asarray(slide.levels[-1]).reshape(1, -1, 3)
+    seen = np.concatenate([block.reshape(1, -1, 3) for block in (*blocks, coarse)], 1)
+    white = white_of(seen)
+    density = [optical_density(block, white) for block in blocks]
+    vectors = fit_vectors(
+        np.concatenate([one[::3, ::3].reshape(-1, 3) for one in density]), stain
+    )
+    return white, density, vectors
+
+
 def _mpp_of(slide: Slide) -> float:
     if slide.mpp is None:
         raise SlideError(
@@ -146,7 +197,12 @@ def _mpp_of(slide: Slide) -> float:
     return slide.mpp
 
 
-def _tissue_tiles(slide: Slide, region_px: BoxPx | None, side_px: int) -> list[BoxPx]:
+def _tissue_tiles(
+    slide: Slide,
+    region_px: BoxPx | None,
+    side_px: int,
+    area: TumourArea | None = None,
+) -> list[BoxPx]:
     """Return the tiles (px of the reading) that hold tissue, on a fixed grid."""
     step = MPP / _mpp_of(slide)
     height, width = (round(side / step) for side in slide.shape)
@@ -161,6 +217,8 @@ def _tissue_tiles(slide: Slide, region_px: BoxPx | None, side_px: int) -> list[B
             if region_px is not None:
                 place = place.intersect(region_px)
             if place.is_empty or tissue.share(place, _mpp_of(slide)) < _LEAST_TISSUE:
+                continue
+            if area is not None and not area.meets(place):
                 continue
             if region_px is not None:
                 tile = _reading_px(place, step)
