@@ -9,6 +9,7 @@ import pytest
 from scipy import ndimage
 from skimage.io import imread, imsave
 
+from napari_her2.cells.dyes import DyeMaps, why_not_dyes
 from napari_her2.cells.nuclear_marker import brown_bodies, why_nuclear
 from napari_her2.cells.nuclei import find_nuclei, measure_scale
 from napari_her2.cells.score_file import ScoreAsked, score_file
@@ -28,20 +29,23 @@ FIELDS = ((300, 1600), (1600, 2900), (2900, 1600))
 def dyes_of(image):
     density = optical_density(image, white_of(image))
     vectors = fit_vectors(density[::3, ::3].reshape(-1, 3), Stain.IHC)
-    return density, *unmix(density, vectors)
+    return DyeMaps(vectors, density, *unmix(density, vectors))
 
 
 def why(image):
-    """Say why an image at 0.5 µm/px is a nuclear stain."""
-    density, _, dab = dyes_of(image)
-    tissue_mm2 = np.count_nonzero(density.sum(-1) > 0.15) * (MPP / 1000) ** 2
-    return why_nuclear([brown_bodies(dab, MPP)], tissue_mm2)
+    """Say why an image at 0.5 µm/px is refused for its staining."""
+    seen = dyes_of(image)
+    tissue_mm2 = np.count_nonzero(seen.tissue) * (MPP / 1000) ** 2
+    return why_not_dyes([seen]) or why_nuclear(
+        [brown_bodies(seen.dab, MPP)], tissue_mm2
+    )
 
 
 def as_nuclear(image, share, od, seed=0):
     """Add DAB to a share of the nuclei of an image, as an antibody to them does."""
     rng = np.random.default_rng(seed)
-    density, blue, brown = dyes_of(image)
+    seen = dyes_of(image)
+    density, blue, brown = seen.density, seen.haematoxylin, seen.dab
     blue_alone = blue - 0.7 * np.maximum(brown, 0)
     nuclei = find_nuclei(blue_alone, MPP, measure_scale([blue_alone], MPP))
     n = int(nuclei.max())
@@ -56,9 +60,9 @@ def as_nuclear(image, share, od, seed=0):
 
 
 def stronger(image, times):
-    density, _, dab = dyes_of(image)
-    more = (times - 1) * np.maximum(dab, 0)[..., None] * np.array(DAB)
-    light = white_of(image) * 10 ** -(density + more)
+    seen = dyes_of(image)
+    more = (times - 1) * np.maximum(seen.dab, 0)[..., None] * np.array(DAB)
+    light = white_of(image) * 10 ** -(seen.density + more)
     return np.clip(light, 0, 255).round().astype(np.uint8)
 
 

@@ -17,6 +17,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 from scipy import ndimage
 
+from napari_her2.cells.dyes import DyeMaps
 from napari_her2.cells.membrane import MembraneRays, trace_membranes
 from napari_her2.cells.nuclei import NucleusScale, find_nuclei, measure_scale
 from napari_her2.cells.outline import grow_cells
@@ -48,10 +49,7 @@ EDGE_UM: Final = 3.0
 
 _SAMPLE_PX: Final = 512
 _SAMPLES: Final = 12
-_DAB_SAMPLES: Final = 6
-_LEAST_DENSITY: Final = 0.15
-"""Sum of the three channels' optical density from which a pixel is tissue."""
-
+_DYE_SAMPLES: Final = 6
 _LEAST_TISSUE: Final = 0.002
 _DAB_IN_NUCLEI: Final = 0.7
 """How much DAB lowers what is taken for haematoxylin when nuclei are sought."""
@@ -96,12 +94,10 @@ def look_at(
     return SlideLook(stain, (r, g, b), vectors, measure_scale(nuclear, MPP))
 
 
-def sample_dab(
-    slide: Slide, area: TumourArea | None = None
-) -> Iterator[tuple[Floats, float]]:
-    """Return maps of DAB (h, w) at 0.5 µm/px, each with its tissue in mm².
+def sample_dyes(slide: Slide, area: TumourArea | None = None) -> list[DyeMaps]:
+    """Return the dyes at some places of an IHC slide, or of an area of it.
 
-    Of at most six places of 256 µm spread over an IHC slide, or over an area of it.
+    At most six places of 256 µm, spread over the tissue, at 0.5 µm/px.
 
     Raises
     ------
@@ -109,10 +105,8 @@ def sample_dab(
         If the scale is unknown or too coarse, or there is no tissue.
     """
     box = None if area is None else area.bounds
-    _, blocks, vectors = _sample(slide, Stain.IHC, box, area, _DAB_SAMPLES)
-    for density in blocks:
-        tissue_px = np.count_nonzero(density.sum(-1) > _LEAST_DENSITY)
-        yield unmix(density, vectors)[1], tissue_px * (MPP / 1000) ** 2
+    _, blocks, vectors = _sample(slide, Stain.IHC, box, area, _DYE_SAMPLES)
+    return [DyeMaps(vectors, one, *unmix(one, vectors)) for one in blocks]
 
 
 def read_cells(

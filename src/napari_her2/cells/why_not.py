@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Container
 
+import numpy as np
+
+from napari_her2.cells.dyes import why_not_dyes
 from napari_her2.cells.nuclear_marker import brown_bodies, why_nuclear
-from napari_her2.cells.reading import MPP, sample_dab
+from napari_her2.cells.reading import MPP, sample_dyes
 from napari_her2.cells.tumour_area import TumourArea
 from napari_her2.core.errors import Her2Error
 from napari_her2.core.score import Stain
@@ -44,13 +47,14 @@ def why_not_scored(
         for finding in blocking
         if finding.kind.value not in overruled
     ]
-    return "; ".join(stops) or _why_nuclear(slide, area)
+    return "; ".join(stops) or _why_not_membranes(slide, area)
 
 
-def _why_nuclear(slide: Slide, area: TumourArea | None) -> str:
-    seen, tissue_mm2 = [], 0.0
-    for dab, mm2 in sample_dab(slide, area):
-        seen.append(brown_bodies(dab, MPP))
-        tissue_mm2 += mm2
-    reason = why_nuclear(seen, tissue_mm2)
+def _why_not_membranes(slide: Slide, area: TumourArea | None) -> str:
+    """Say why what is stained cannot be the membranes of blue cells, or nothing."""
+    seen = sample_dyes(slide, area)
+    reason = why_not_dyes(seen) or why_nuclear(
+        [brown_bodies(one.dab, MPP) for one in seen],
+        sum(np.count_nonzero(one.tissue) for one in seen) * (MPP / 1000) ** 2,
+    )
     return reason and f"stain not as declared: {reason}"
