@@ -147,7 +147,7 @@ def test_he_has_nuclei_and_no_membranes(images):
         (Stain.IHC, {"mpp": 3.0}, "too coarse"),
         (Stain.IHC, {"least_cells": 100_000}, "at least 100"),
         (Stain.IHC, {"region_px": BoxPx(0, 0, 12, 12)}, ""),
-        (Stain.IHC, {"region_px": BoxPx(9000, 9000, 9100, 9100)}, "no tissue"),
+        (Stain.IHC, {"region_px": BoxPx(9000, 9000, 9100, 9100)}, "beside the image"),
     ],
 )
 def test_what_cannot_be_scored_has_its_reason(images, which, options, says):

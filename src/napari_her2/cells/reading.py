@@ -20,6 +20,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 from scipy import ndimage
 
+from napari_her2.cells.dyes import DyeMaps
 from napari_her2.cells.membrane import MembraneRays, trace_membranes
 from napari_her2.cells.nuclei import NucleusScale, find_nuclei, measure_scale
 from napari_her2.cells.outline import grow_cells
@@ -27,6 +28,7 @@ from napari_her2.cells.shape import measure_parts
 from napari_her2.cells.staining import StainingLimits, read_staining
 from napari_her2.cells.table import cell_table, no_cells
 from napari_her2.cells.tumour import tumour_score
+from napari_her2.cells.tumour_area import TumourArea
 from napari_her2.core.errors import SlideError
 from napari_her2.core.geometry import Affine, BoxPx
 from napari_her2.core.score import Stain
@@ -53,6 +55,7 @@ EDGE_UM: Final = 3.0
 
 _SAMPLE_PX: Final = 512
 _SAMPLES: Final = 12
+_DYE_SAMPLES: Final = 6
 _LEAST_TISSUE: Final = 0.002
 _DAB_IN_NUCLEI: Final = 0.7
 """How much DAB lowers what is taken for haematoxylin when nuclei are sought."""
@@ -80,29 +83,40 @@ Keep = Callable[[BoxPx, Callable[[], pa.Table]], pa.Table]
 """Returns the cells of a tile: those that were kept, else those it has read."""
 
 
-def look_at(slide: Slide, stain: Stain, region_px: BoxPx | None = None) -> SlideLook:
+def look_at(
+    slide: Slide,
+    stain: Stain,
+    region_px: BoxPx | None = None,
+    area: TumourArea | None = None,
+) -> SlideLook:
     """Learn the glass, the dyes and the nuclei of a slide, or of a part of it.
+
+    The part is a box, or the tiles that outlines reach into.
 
     Raises
     ------
     SlideError
         If the scale is unknown or too coarse, or there is no tissue.
     """
-    tiles = _tissue_tiles(slide, region_px, _SAMPLE_PX, is_cut=True)
-    if not tiles:
-        raise SlideError(slide.path, "no tissue is found.", "Check the image.")
-    chosen = tiles[:: max(1, len(tiles) // _SAMPLES)][:_SAMPLES]
-    blocks = [_read(slide, tile) for tile in chosen]
-    coarse = np.asarray(slide.levels[-1]).reshape(1, -1, 3)
-    seen = np.concatenate([block.reshape(1, -1, 3) for block in (*blocks, coarse)], 1)
-    white = white_of(seen)
-    density = [optical_density(block, white) for block in blocks]
-    vectors = fit_vectors(
-        np.concatenate([one[::3, ::3].reshape(-1, 3) for one in density]), stain
-    )
+    white, density, vectors = _sample(slide, stain, region_px, area, _SAMPLES)
     nuclear = [_nuclear(*unmix(one, vectors), stain) for one in density]
     r, g, b = (float(channel) for channel in white)
     return SlideLook(stain, (r, g, b), vectors, measure_scale(nuclear, MPP))
+
+
+def sample_dyes(slide: Slide, area: TumourArea | None = None) -> list[DyeMaps]:
+    """Return the dyes at some places of an IHC slide, or of an area of it.
+
+    At most six places of 256 µm, spread over the tissue, at 0.5 µm/px.
+
+    Raises
+    ------
+    SlideError
+        If the scale is unknown or too coarse, or there is no tissue.
+    """
+    box = None if area is None else area.bounds
+    _, blocks, vectors = _sample(slide, Stain.IHC, box, area, _DYE_SAMPLES)
+    return [DyeMaps(vectors, one, *unmix(one, vectors)) for one in blocks]
 
 
 def read_cells(
@@ -110,10 +124,14 @@ def read_cells(
     look: SlideLook,
     *,
     region_px: BoxPx | None = None,
+    area: TumourArea | None = None,
     limits: StainingLimits | None = None,
     keep: Keep | None = None,
 ) -> Iterator[CellsDone]:
     """Read the cells of a slide, or those whose nucleus lies in a part of it.
+
+    Of an area that was drawn the tiles are read that it reaches into, and those cells
+    are returned that lie in it.
 
     Yields after every tile with tissue; closing the generator stops it. The tumour
     is proposed at the end by :func:`propose_tumour`, for all cells together.
@@ -125,19 +143,23 @@ def read_cells(
     keep
         Where tiles that were read before come from; each is read without it.
     """
-    tiles = _tissue_tiles(slide, region_px, TILE_PX)
+    tiles = _tissue_tiles(slide, region_px, TILE_PX, area)
     for number, tile in enumerate(tiles, start=1):
         read = partial(_read_tile, slide, look, tile, limits or StainingLimits())
         cells = read() if keep is None else keep(tile, read)
-        yield CellsDone(_inside(cells, region_px), number / len(tiles))
+        yield CellsDone(_inside(cells, region_px, area), number / len(tiles))
 
 
-def _inside(cells: pa.Table, region_px: BoxPx | None) -> pa.Table:
-    if region_px is None:
-        return cells
-    y, x = cells["y_px"].to_numpy(), cells["x_px"].to_numpy()
-    is_in = (y >= region_px.y0) & (y < region_px.y1)
-    is_in &= (x >= region_px.x0) & (x < region_px.x1)
+def _inside(
+    cells: pa.Table, region_px: BoxPx | None, area: TumourArea | None
+) -> pa.Table:
+    places = np.stack([cells["y_px"].to_numpy(), cells["x_px"].to_numpy()], -1)
+    is_in = np.ones(len(places), bool)
+    if region_px is not None:
+        low, high = (region_px.y0, region_px.x0), (region_px.y1, region_px.x1)
+        is_in &= ((places >= low) & (places < high)).all(1)
+    if area is not None:
+        is_in &= area.contains(places)
     return cells.filter(pa.array(is_in))
 
 
@@ -160,6 +182,30 @@ def propose_tumour(cells: pa.Table, mpp: float) -> pa.Table:
     return cells
 
 
+def _sample(
+    slide: Slide,
+    stain: Stain,
+    region_px: BoxPx | None,
+    area: TumourArea | None,
+    most: int,
+) -> tuple[Floats, list[Floats], StainVectors]:
+    """Return the glass, optical densities of some places with tissue, and the dyes."""
+    tiles = _tissue_tiles(slide, region_px, _SAMPLE_PX, area, is_cut=True)
+    if not tiles:
+        where = "" if region_px is None else " in the region"
+        raise SlideError(slide.path, f"no tissue is found{where}.", "Check the image.")
+    chosen = tiles[:: max(1, len(tiles) // most)][:most]
+    blocks = [_read(slide, tile) for tile in chosen]
+    coarse = np.asarray(slide.levels[-1]).reshape(1, -1, 3)
+    seen = np.concatenate([block.reshape(1, -1, 3) for block in (*blocks, coarse)], 1)
+    white = white_of(seen)
+    density = [optical_density(block, white) for block in blocks]
+    vectors = fit_vectors(
+        np.concatenate([one[::3, ::3].reshape(-1, 3) for one in density]), stain
+    )
+    return white, density, vectors
+
+
 def _mpp_of(slide: Slide) -> float:
     if slide.mpp is None:
         raise SlideError(
@@ -175,7 +221,12 @@ def _mpp_of(slide: Slide) -> float:
 
 
 def _tissue_tiles(
-    slide: Slide, region_px: BoxPx | None, side_px: int, *, is_cut: bool = False
+    slide: Slide,
+    region_px: BoxPx | None,
+    side_px: int,
+    area: TumourArea | None = None,
+    *,
+    is_cut: bool = False,
 ) -> list[BoxPx]:
     """Return the tiles (px of the reading) that hold tissue, on a fixed grid.
 
@@ -195,6 +246,8 @@ def _tissue_tiles(
             if is_cut:
                 place, tile = within, _reading_px(within, step)
             if within.is_empty or tissue.share(place, _mpp_of(slide)) < _LEAST_TISSUE:
+                continue
+            if area is not None and not area.meets(place):
                 continue
             found.append(tile)
     return found

@@ -4,6 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Container
 
+import numpy as np
+
+from napari_her2.cells.dyes import why_not_dyes
+from napari_her2.cells.nuclear_marker import brown_bodies, why_nuclear
+from napari_her2.cells.reading import MPP, sample_dyes
+from napari_her2.cells.tumour_area import TumourArea
 from napari_her2.core.errors import Her2Error
 from napari_her2.core.score import Stain
 from napari_her2.slides.quality.assess import assess_quality
@@ -16,6 +22,7 @@ def why_not_scored(
     slide: Slide,
     report: QualityReport | None = None,
     overruled: Container[str] = (),
+    area: TumourArea | None = None,
 ) -> str:
     """Return why an IHC slide must not be scored, or nothing.
 
@@ -27,14 +34,27 @@ def why_not_scored(
         What is known of its quality; assessed here without one.
     overruled
         Kinds of findings that a person overruled.
+    area
+        Where the staining is looked at, all over the slide without one.
     """
     try:
         check_stain(slide, Stain.IHC)
     except Her2Error as error:
         return f"stain not as declared: {error.problem.rstrip('.')}"
     blocking = (report or assess_quality(slide, Stain.IHC)).blocking
-    return "; ".join(
+    stops = [
         finding.sentence.rstrip(".")
         for finding in blocking
         if finding.kind.value not in overruled
+    ]
+    return "; ".join(stops) or _why_not_membranes(slide, area)
+
+
+def _why_not_membranes(slide: Slide, area: TumourArea | None) -> str:
+    """Say why what is stained cannot be the membranes of blue cells, or nothing."""
+    seen = sample_dyes(slide, area)
+    reason = why_not_dyes(seen) or why_nuclear(
+        [brown_bodies(one.dab, MPP) for one in seen],
+        sum(np.count_nonzero(one.tissue) for one in seen) * (MPP / 1000) ** 2,
     )
+    return reason and f"stain not as declared: {reason}"

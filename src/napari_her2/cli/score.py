@@ -19,7 +19,8 @@ from napari_her2.core.errors import UsageError
 from napari_her2.core.geometry import BoxPx
 from napari_her2.core.guideline_limits import LEAST_CELLS
 from napari_her2.core.proportion import wilson
-from napari_her2.core.score import NotAssessable
+from napari_her2.core.records import ControlMark
+from napari_her2.core.score import NotAssessable, Score
 
 if TYPE_CHECKING:
     from napari_her2.cells.score_file import ScoreAsked, ScoreFound
@@ -42,10 +43,12 @@ COLUMNS = (
     "mean_membrane_od",
     "tumour",
     "heterogeneity",
+    "dab_factor",
     "seconds",
 )
 """``ci_low`` and ``ci_high`` are the 95 % Wilson interval, in percent, of the share
-that decided the score: that of the stained cells for a 0, 0+ or 1+."""
+that decided the score: that of the stained cells for a 0, 0+ or 1+. ``dab_factor`` is
+what the thresholds of density were multiplied by, 1 without control tissue."""
 
 
 def score(
@@ -57,7 +60,18 @@ def score(
     ] = None,
     region: Annotated[
         str | None,
-        typer.Option(help="Invasive tumour: Y0,X0,Y1,X1 in level-0 pixels."),
+        typer.Option(
+            help="Invasive tumour: Y0,X0,Y1,X1 in level-0 pixels, a GeoJSON file of "
+            "outlines, or a folder with a file <image stem>.geojson for each image."
+        ),
+    ] = None,
+    control_3: Annotated[
+        str | None,
+        typer.Option(help="3+ control on the slide, Y0,X0,Y1,X1: sets thresholds."),
+    ] = None,
+    control_0: Annotated[
+        str | None,
+        typer.Option(help="0 control on the slide, Y0,X0,Y1,X1: must be unstained."),
     ] = None,
     least_cells: Annotated[
         int, typer.Option(min=1, help="Fewer tumour cells are not assessable.")
@@ -77,8 +91,12 @@ def score(
     """
     from napari_her2.cells.score_file import ScoreAsked
 
-    box = None if region is None else _box(region)
-    asked = [ScoreAsked(path, mpp, box, force, least_cells) for path in images]
+    box, outlines = _where(region, images)
+    controls = _controls(images, control_3, control_0)
+    asked = [
+        ScoreAsked(path, mpp, box, force, least_cells, drawn, controls)
+        for path, drawn in zip(images, outlines, strict=True)
+    ]
     out.parent.mkdir(parents=True, exist_ok=True)
     rows: dict[Path, list[str]] = {}
     with bar() as shown:
@@ -102,9 +120,9 @@ def row_of(found: ScoreFound) -> list[str]:
         "scored" if is_scored else "not assessable",
         found.reason,
     ]
-    tumour = "proposed" if found.asked.region_px is None else "region"
+    tumour = "region" if found.asked.is_drawn else "proposed"
     if found.cells is None:
-        return [*head, "0", *[""] * 9, tumour, "", f"{found.seconds:.2f}"]
+        return [*head, "0", *[""] * 9, tumour, "", "", f"{found.seconds:.2f}"]
     reading = found.cells.reading
     negative, faint, incomplete, weak, intense = reading.shares
     low, high = _interval(reading)
@@ -118,6 +136,7 @@ def row_of(found: ScoreFound) -> list[str]:
         _number(found.cells.mean_membrane_od, 3),
         tumour,
         found.cells.heterogeneity.kind,
+        "" if found.calibration is None else f"{found.calibration.factor:.3f}",
         f"{found.seconds:.2f}",
     ]
 
@@ -136,13 +155,48 @@ def _number(value: float, digits: int = 2) -> str:
     return "" if math.isnan(value) else f"{value:.{digits}f}"
 
 
+def _where(
+    region: str | None, images: Sequence[Path]
+) -> tuple[BoxPx | None, list[Path | None]]:
+    """Return the box that was asked for, or the file of outlines of each image."""
+    none: list[Path | None] = [None] * len(images)
+    if region is None:
+        return None, none
+    path = Path(region)
+    if path.is_dir():
+        return None, [path / f"{image.stem}.geojson" for image in images]
+    if path.is_file():
+        if len(images) > 1:
+            raise UsageError(
+                "One file of regions was given for several images.",
+                "Give a folder with a file <image stem>.geojson for each.",
+            )
+        return None, [path]
+    if path.suffix.lower() in (".geojson", ".json"):
+        raise UsageError(f"There is no file {path}.", "Check the path.")
+    return _box(region), none
+
+
+def _controls(
+    images: Sequence[Path], three: str | None, zero: str | None
+) -> tuple[ControlMark, ...]:
+    given = [(Score.THREE, three), (Score.ZERO, zero)]
+    marks = [ControlMark(score, _box(text)) for score, text in given if text]
+    if marks and len(images) > 1:
+        raise UsageError(
+            "Control tissue was given for several images.",
+            "Score each slide by itself: controls lie elsewhere on each.",
+        )
+    return tuple(marks)
+
+
 def _box(text: str) -> BoxPx:
     try:
         y0, x0, y1, x1 = (int(part) for part in text.split(","))
         box = BoxPx(y0, x0, y1, x1)
     except ValueError:
         raise UsageError(
-            f"{text} is no region.", "Give four whole numbers: Y0,X0,Y1,X1."
+            f"{text} is no region.", "Give four whole numbers Y0,X0,Y1,X1, or a file."
         ) from None
     if box.is_empty:
         raise UsageError(f"The region {text} is empty.", "Give Y0 < Y1 and X0 < X1.")
