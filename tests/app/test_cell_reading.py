@@ -222,6 +222,26 @@ def test_the_network_stands_beside_the_cells_that_lead(session, cells, journal):
     assert decision.beside == network
 
 
+def test_a_correction_reveals_no_network_that_nobody_asked_for(session):
+    session.state.first_read_required = True
+    found = read(session)
+    session.reading.first_read(Score.TWO)
+    session.reading.reveal()
+    region = found.region
+    network = Suggestion(
+        region.region_id, Score.ONE, ((Score.ONE, 1.0),), Evidence.BOTH,
+        region.bounds, 1, Provenance(session.state.pair.fingerprints, "b", "ab", "0"),
+    )  # fmt: skip
+    session.reading.suggest(region, network)
+    session.cells.judge(5, CellVerdict.COMPLETE_INTENSE)
+    row = session.state.selected
+    assert row.by_cells.cells.n_judged == 1
+    assert row.by_network is None
+    assert row.network_hidden
+    session.reading.reveal()
+    assert session.state.selected.by_network == network
+
+
 def test_a_journal_that_was_shown_cells_before_keeps_the_first_read(session, journal):
     session.state.first_read_required = True
     read(session)

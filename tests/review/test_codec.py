@@ -245,3 +245,18 @@ def test_a_probability_that_is_not_a_number_is_not_written(make_suggestion):
     )
     with pytest.raises(ValueError, match="float"):
         encode(ev.SuggestionMade(key=READ.key, utc=READ.utc, suggestion=broken))
+
+
+def test_what_was_written_before_cells_could_be_decided_on_is_read(utc, key):
+    region = Region("r1", "Region 1", OUTLINE)
+    made = Suggestion(
+        "r1", Score.TWO, (), Evidence.BOTH, BoxPx(0, 0, 9, 9), 1,
+        Provenance((), "b", "ab", "0"),
+    )  # fmt: skip
+    for event, place, name in (
+        (ev.RegionDrawn(key=key, utc=utc, region=region), "region", "is_excluded"),
+        (ev.SuggestionMade(key=key, utc=utc, suggestion=made), "suggestion", "cells"),
+    ):
+        content = json.loads(encode(event))
+        del content[place][name]
+        assert decode(kind_of(event), json.dumps(content)) == event

@@ -147,8 +147,12 @@ class Reading:
         by_cells = suggestion.cells is not None
         if (record.by_cells if by_cells else record.by_network) != suggestion:
             record = self._commit(record, acts.suggest(record, suggestion))
-        if is_seen or not self.state.first_read_required:
+        reader = self.state.reader
+        if not self.state.first_read_required:
             record = self._revealed(record)
+        elif is_seen and reader and acts.unseen(record, reader) == suggestion:
+            event = acts.reveal(record, reader, policy=self.policy)
+            record = self._commit(record, event)
         self._show(record)
 
     def row_of(self, region_id: str) -> RegionReview | None:
