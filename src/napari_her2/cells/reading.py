@@ -203,7 +203,7 @@ def _tissue_tiles(
     if min(height, width) < 1:
         return []
     tissue = find_tissue(slide)
-    found = []
+    found, places = [], []
     for y0 in range(0, height, side_px):
         for x0 in range(0, width, side_px):
             tile = BoxPx(y0, x0, min(y0 + side_px, height), min(x0 + side_px, width))
@@ -212,11 +212,12 @@ def _tissue_tiles(
                 place = place.intersect(region_px)
             if place.is_empty or tissue.share(place, _mpp_of(slide)) < _LEAST_TISSUE:
                 continue
-            if area is not None and not area.meets(place):
-                continue
+            places.append(place)
             if region_px is not None:
                 tile = _reading_px(place, step)
             found.append(tile)
+    if area is not None:
+        found = [found[k] for k in np.flatnonzero(area.reaches(places))]
     return found
 
 
