@@ -6,9 +6,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from napari_her2.cells.geojson import crossing_of, read_area
-from napari_her2.cells.tumour_area import TumourArea
+from napari_her2.cells.tumour_area import Outline, TumourArea
 from napari_her2.core.errors import UsageError
 from napari_her2.core.geometry import BoxPx
+from napari_her2.core.region import Region
 
 BIG = [[0, 0], [100, 0], [100, 80], [0, 80], [0, 0]]
 HOLE = [[10, 10], [30, 10], [30, 30], [10, 30], [10, 10]]
@@ -121,10 +122,21 @@ def test_a_file_that_is_not_there_is_named(tmp_path):
         read_area(tmp_path / "none.geojson")
 
 
-def test_an_area_meets_what_it_reaches_into():
-    area = TumourArea.from_box(BoxPx(10, 10, 20, 20))
-    assert area.meets(BoxPx(15, 15, 90, 90))
-    assert not area.meets(BoxPx(20, 20, 90, 90))
+def test_an_area_reaches_into_every_box_it_overlaps():
+    rng = np.random.default_rng(3)
+    corners = rng.uniform(0, 100, (3, 2)).tolist()
+    edge = Region.from_points("r", "r", corners)
+    area = TumourArea((Outline(edge),))
+    boxes = [
+        BoxPx(y, x, y + 7, x + 7) for y in range(0, 98, 7) for x in range(0, 98, 7)
+    ]
+    overlaps = np.array([area.overlap_px(box) > 0 for box in boxes])
+    reached = area.reaches(boxes)
+    assert overlaps.any()
+    assert reached[overlaps].all()
+    assert not area.reaches([BoxPx(200, 0, 300, 100), BoxPx(0, 200, 100, 300)]).any()
+    assert TumourArea.from_box(BoxPx(0, 0, 90, 90)).reaches(boxes[:1]).all()
+    assert area.reaches([]).shape == (0,)
 
 
 @given(

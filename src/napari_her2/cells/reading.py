@@ -45,7 +45,7 @@ MPP: Final = 0.5
 """Every slide is read at this scale, so that thresholds mean the same."""
 
 COARSEST_MPP: Final = 1.0
-METHOD_VERSION: Final = 1
+METHOD_VERSION: Final = 2
 """Raised whenever another cell would be found, or the same one read otherwise."""
 
 TILE_PX: Final = 512
@@ -237,7 +237,7 @@ def _tissue_tiles(
     if min(height, width) < 1:
         return []
     tissue = find_tissue(slide)
-    found = []
+    found, places = [], []
     for y0 in range(0, height, side_px):
         for x0 in range(0, width, side_px):
             tile = BoxPx(y0, x0, min(y0 + side_px, height), min(x0 + side_px, width))
@@ -247,9 +247,10 @@ def _tissue_tiles(
                 place, tile = within, _reading_px(within, step)
             if within.is_empty or tissue.share(place, _mpp_of(slide)) < _LEAST_TISSUE:
                 continue
-            if area is not None and not area.meets(place):
-                continue
+            places.append(place)
             found.append(tile)
+    if area is not None:
+        found = [found[k] for k in np.flatnonzero(area.reaches(places))]
     return found
 
 

@@ -173,7 +173,7 @@ def _clipped(area: TumourArea | None, shape: tuple[int, int]) -> tuple[str, ...]
     if area is None:
         return ()
     whole = BoxPx.of_shape(shape)
-    if not area.meets(whole):
+    if area.overlap_px(whole) == 0:
         raise UsageError(
             f"The region lies beside the image ({shape[1]} × {shape[0]} px).",
             "Give it in level-0 pixels of this image.",

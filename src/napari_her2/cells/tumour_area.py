@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -63,13 +63,29 @@ class TumourArea:
         (y0, x0), (y1, x1) = boxes[:, :2].min(0).tolist(), boxes[:, 2:].max(0).tolist()
         return BoxPx(y0, x0, y1, x1)
 
-    def meets(self, box_px: BoxPx) -> bool:
-        """Whether an outline drawn reaches into a box; holes are not looked at."""
-        return any(
-            not one.edge.bounds.intersect(box_px).is_empty
-            and one.edge.overlap_px(box_px) > 0
-            for one in self.drawn
-        )
+    def overlap_px(self, box_px: BoxPx) -> float:
+        """Return the area shared with a box, in square level-0 pixels.
+
+        Holes are not taken off, and what two outlines share counts twice.
+        """
+        return sum(one.edge.overlap_px(box_px) for one in self.drawn)
+
+    def reaches(self, boxes_px: Sequence[BoxPx]) -> NDArray[np.bool_]:
+        """Tell into which boxes the outlines drawn reach, or come near.
+
+        All that they reach into are among them, and a few beside a slanting side.
+        """
+        sides = np.array([box.as_tuple() for box in boxes_px], float).reshape(-1, 4)
+        found = np.zeros(len(sides), bool)
+        for one in self.drawn:
+            corner = np.array(one.edge.vertices_yx)
+            after = np.roll(corner, -1, 0)
+            low, high = np.minimum(corner, after), np.maximum(corner, after)
+            found |= points_in_poly((sides[:, :2] + sides[:, 2:]) / 2, corner)
+            for k in np.flatnonzero(~found):
+                y0, x0, y1, x1 = sides[k]
+                found[k] = ((low < (y1, x1)).all(1) & (high > (y0, x0)).all(1)).any()
+        return found
 
     def contains(self, points_yx: Points) -> NDArray[np.bool_]:
         """Tell which points (n, 2) lie in the area."""

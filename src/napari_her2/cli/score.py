@@ -173,7 +173,7 @@ def _where(
             )
         return None, [path]
     if path.suffix.lower() in (".geojson", ".json"):
-        raise UsageError(f"There is no file {path}.", "Check the path.")
+        raise UsageError("There is no such file of regions.", "Check the path.")
     return _box(region), none
 
 
