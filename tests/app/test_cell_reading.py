@@ -9,13 +9,16 @@ import pytest
 
 from napari_her2.app.cell_reading import CellReading
 from napari_her2.app.cells_read import OWN_REGION, PROPOSAL
+from napari_her2.app.pairing import Checked
 from napari_her2.app.session import Session
 from napari_her2.core.cell_verdict import CellVerdict
+from napari_her2.core.error_map import ErrorCell, ErrorMap
 from napari_her2.core.errors import NotReadyError, ReviewError
 from napari_her2.core.geometry import BoxPx
 from napari_her2.core.membrane import MembranePattern
 from napari_her2.core.records import Evidence, Provenance, Suggestion
 from napari_her2.core.region import Region
+from napari_her2.core.registration import RegistrationError
 from napari_her2.core.score import Score, Stain
 from napari_her2.review.acts import Act
 from napari_her2.review.events import (
@@ -345,6 +348,19 @@ def test_what_cannot_be_read_says_why(session, virtual_case):
     assert why_not() == "Open a case first."
     session.open_files(he, None)
     assert "no IHC slide" in why_not()
+
+
+def test_a_region_where_the_slides_lie_apart_is_not_read(session):
+    good = [ErrorCell(row, 0, 1.0, 3.0) for row in range(20)]
+    local = ErrorMap((0.0, 0.0), 100.0, (*good, ErrorCell(0, 1, 1.0, 160.0)))
+    error = RegistrationError(2.0, 6.0, 90, 100, 3.0, local=local)
+    registration = replace(session.state.pair.registration, error=error)
+    session.pairing.absorb(Checked(registration))
+    um = 1 / session.state.pair.reference.mpp
+    session.set_view(BoxPx(0, 0, round(90 * um), round(90 * um)))
+    assert session.cells.why_not() is None
+    session.set_view(BoxPx(0, round(110 * um), round(90 * um), round(150 * um)))
+    assert "160 µm apart" in session.cells.why_not()
 
 
 def test_a_slide_that_is_found_unfit_is_not_scored(session, monkeypatch):

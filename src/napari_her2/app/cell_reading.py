@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from napari_her2.app.cells_read import CellsFound, CellsRead, CellWork
-from napari_her2.app.pairing import why_not_both
+from napari_her2.app.pairing import why_not_both, why_not_both_in
 from napari_her2.app.quality_gate import blocked_by
 from napari_her2.app.run_plan import is_view_region, view_region_id
 from napari_her2.app.status import Notice
@@ -120,7 +120,7 @@ class CellReading:
             return f"{target.name} is excluded: its cells do not count."
         if target is None or _box_px(_on_ihc(pair, target), pair).is_empty:
             return "The IHC slide is not in view. Move the view back to it."
-        return None
+        return why_not_both_in(pair, target, state.error_limits)
 
     def begin(self) -> Iterator[CellStep]:
         """Return the reading of the target, for any thread.
