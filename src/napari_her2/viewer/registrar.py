@@ -73,6 +73,8 @@ class Registrar:
         """Stop at the next step; the registration stays as it is."""
         self._is_wanted = False
         self._worker.abandon()
+        if self.is_busy:
+            self._session.pairing.end()  # the thread may take a while to its next step
 
     def _on_pair(self, now: SlidePair | None, before: SlidePair | None) -> None:
         if now is None or not now.same_slides(before):
