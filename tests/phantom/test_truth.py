@@ -16,6 +16,7 @@ from napari_her2.core.guideline import call_from_shares
 from napari_her2.core.membrane import MembraneShares
 from napari_her2.core.score import Score, Stain
 from napari_her2.phantom.deformation import SectionTransform
+from napari_her2.phantom.ground import NucleusKind
 from napari_her2.phantom.recipe import draw_recipe
 from napari_her2.phantom.slide import VirtualPair
 from napari_her2.phantom.truth import cells, count_shares, regions
@@ -187,3 +188,27 @@ def test_a_folder_that_is_a_file_is_named(tmp_path):
     recipe = draw_recipe(9, width_um=100, height_um=100)
     with pytest.raises((StorageError, SlideError), match="taken"):
         write_pair(recipe, blocked)
+
+
+@pytest.mark.parametrize("stain", list(Stain))
+def test_nuclei_show_where_cells_are_listed(stain):
+    pair = VirtualPair(draw_recipe(5, stratum=Score.TWO, **SIZE))
+    listed = columns(cells(pair, stain))
+    places = np.stack([listed["nucleus_y_um"], listed["nucleus_x_um"]], -1)
+    shown = pair.nuclei_at(stain, places)
+    lymphocytes = listed["type"] == "lymphocyte"
+    assert lymphocytes.sum() > 20
+    assert (shown[lymphocytes] == NucleusKind.LYMPHOCYTE).all()
+    invasive = (listed["type"] == "invasive") & (listed["nucleus_a_um"] > 1)
+    assert (shown[invasive] == NucleusKind.INVASIVE).mean() > 0.95
+    # what is shown at a place does not depend on the places asked for beside it
+    assert np.array_equal(pair.nuclei_at(stain, places[7:9]), shown[7:9])
+    red = pair.render(stain, BoxPx.of_shape(pair.shape_px(stain)))[..., 0]
+    y, x = (places / pair.recipe.mpp).astype(int)[lymphocytes].T
+    assert (red[y, x] < np.median(red) - 15).mean() > 0.95
+
+
+def test_no_nucleus_shows_on_glass():
+    pair = VirtualPair(draw_recipe(5, stratum=Score.TWO, **SIZE))
+    outside = np.array([[-50.0, 20.0], [20.0, 5000.0]])
+    assert not pair.nuclei_at(Stain.HE, outside).any()

@@ -7,7 +7,8 @@ the best shape: as elliptic as a nucleus, of its size, with a sharp edge. No lev
 has to be chosen, so pale and dark nuclei are found beside each other, and nothing
 was trained. Fine and coarse smoothing give a tree each; where they disagree the
 better part stays. What touches so closely that no level parts it is left to
-:mod:`napari_her2.cells.clumps`.
+:mod:`napari_her2.cells.clumps` and :mod:`napari_her2.cells.waists`; where a rim lies
+is said by :mod:`napari_her2.cells.rims`.
 """
 
 from __future__ import annotations
@@ -21,7 +22,9 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from napari_her2.cells.clumps import blobs_of, split_clumps
+from napari_her2.cells.rims import draw_rims
 from napari_her2.cells.shape import LEAST_QUALITY, Parts, measure_parts, nuclear_quality
+from napari_her2.cells.waists import split_at_waists
 
 Floats = NDArray[np.float32]
 Bools = NDArray[np.bool_]
@@ -29,9 +32,9 @@ Labels = NDArray[np.int32]
 
 N_LEVELS: Final = 18
 SMOOTH_UM: Final = (0.4, 0.9)
-SURROUND: Final = 0.7
+SURROUND: Final = 0.5
 SURROUND_UM: Final = 4.5
-"""Seven tenths of the mean around are taken off, so that valleys between nuclei
+"""Half of the mean around is taken off, so that valleys between nuclei
 stand out in dense tissue."""
 
 MOST_HOLE_UM2: Final = 60.0
@@ -88,7 +91,8 @@ def find_nuclei(haematoxylin: Floats, mpp: float, scale: NucleusScale) -> Labels
     """
     labels = _single_nuclei(haematoxylin, mpp, scale)
     signal = _signal(haematoxylin, SMOOTH_UM[-1], mpp)
-    return split_clumps(haematoxylin, signal, labels, mpp, scale.blob)
+    labels = split_clumps(haematoxylin, signal, labels, mpp, scale.blob)
+    return draw_rims(split_at_waists(labels, mpp), haematoxylin, mpp)
 
 
 def _strengths(haematoxylin: Floats, mpp: float, scale: NucleusScale) -> Floats:

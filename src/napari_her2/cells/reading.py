@@ -45,7 +45,7 @@ MPP: Final = 0.5
 """Every slide is read at this scale, so that thresholds mean the same."""
 
 COARSEST_MPP: Final = 1.0
-METHOD_VERSION: Final = 2
+METHOD_VERSION: Final = 3
 """Raised whenever another cell would be found, or the same one read otherwise."""
 
 TILE_PX: Final = 512

@@ -14,7 +14,7 @@ from napari_her2.phantom.cells import (
     depth_in_holes,
 )
 from napari_her2.phantom.ducts import Growth
-from napari_her2.phantom.ground import Ground, Select
+from napari_her2.phantom.ground import Ground, NucleusKind, Select
 from napari_her2.phantom.noise import Floats, look_up, smooth_texture
 
 
@@ -59,7 +59,10 @@ def paint_carcinoma(ground: Ground, cells: Epithelium, where: Select) -> None:
         ground.lay(where, cover, 0.20 + 0.03 * grain, cytoplasm)
     else:
         ground.lay(where, cover, 0.15 + 0.03 * grain, 0.0)
-    _paint_nuclei(ground, cells.nuclei(), where, at, dv, du, edge, own)
+    whose = np.where(
+        cells.kind == CellKind.IN_SITU, NucleusKind.IN_SITU, NucleusKind.INVASIVE
+    ).astype(np.uint8)
+    _paint_nuclei(ground, cells.nuclei(), whose, where, at, dv, du, edge, own)
     if not ground.is_he:
         _stain_membranes(ground, cells.her2(), where, at, dv, du, away, edge, grain)
 
@@ -114,6 +117,7 @@ def _paint_spaces(
 def _paint_nuclei(
     ground: Ground,
     nuclei: Nuclei,
+    whose: NDArray[np.uint8],
     where: Select,
     at: NDArray[np.int32],
     dv: Floats,
@@ -163,6 +167,7 @@ def _paint_nuclei(
         ground.cover(inside),
         _table(nuclei.density, at) * chromatin,
         (0.25 + 0.3 * nucleolus) if ground.is_he else 0.0,
+        whose.take(at),
     )
 
 

@@ -8,7 +8,7 @@ import numpy as np
 
 from napari_her2.core.geometry import BoxUm
 from napari_her2.phantom.ducts import Duct, DuctKind
-from napari_her2.phantom.ground import Ground, Select
+from napari_her2.phantom.ground import Ground, NucleusKind, Select
 from napari_her2.phantom.lattice import Lattice
 from napari_her2.phantom.noise import Floats, look_up, smooth_texture, uniforms
 
@@ -115,6 +115,7 @@ def _paint_luminal(
         ground.cover(nucleus) * cover,
         density.astype(np.float32),
         0.25 if ground.is_he else 0.01,
+        NucleusKind.LUMINAL,
     )
     ground.lay(where, lumen, 0.01, 0.03 if ground.is_he else 0.0)
 
@@ -142,6 +143,7 @@ def _paint_basal(
         ground.cover(inside[hit]),
         1.05,
         0.25 if ground.is_he else 0.0,
+        NucleusKind.BASAL,
     )
 
 

@@ -6,6 +6,8 @@ makes sparse tissue cheap.
 
 from __future__ import annotations
 
+from enum import IntEnum
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -16,13 +18,26 @@ from napari_her2.phantom.terrain import Terrain
 Select = NDArray[np.intp]
 
 
+class NucleusKind(IntEnum):
+    """Whose nucleus shows at a place."""
+
+    NONE = 0
+    INVASIVE = 1
+    IN_SITU = 2
+    LYMPHOCYTE = 3
+    FIBROBLAST = 4
+    LUMINAL = 5
+    BASAL = 6
+
+
 class Ground:
     """One block of pixels of one section.
 
     ``y_um`` and ``x_um`` (flat, float64) are places in the H&E frame; ``h`` is
     haematoxylin in units of a typical tumour nucleus and ``second`` is eosin in
     units of dense cytoplasm (H&E) or the optical density of DAB (IHC). The fields
-    of the terrain are there as flat float32 arrays.
+    of the terrain are there as flat float32 arrays. ``nuclei`` (flat, uint8, of
+    :class:`NucleusKind`) says whose nucleus lies on top.
     """
 
     def __init__(
@@ -38,6 +53,7 @@ class Ground:
         self._spots = terrain.spots(y_um, x_um)
         self.h = np.zeros(y_um.shape, np.float32)
         self.second = np.zeros(y_um.shape, np.float32)
+        self.nuclei = np.zeros(y_um.shape, np.uint8)
         self.outline = self.field("outline")
         self.nest = self.field("nest")
         self.duct = self.field("duct")
@@ -62,8 +78,13 @@ class Ground:
         cover: Floats,
         h: Floats | float,
         second: Floats | float,
+        nucleus: NDArray[np.uint8] | NucleusKind = NucleusKind.NONE,
     ) -> None:
         """Replace what lies at some pixels, as far as they are covered."""
+        on_top = cover > 0.5
+        self.nuclei[where[on_top]] = (
+            nucleus[on_top] if isinstance(nucleus, np.ndarray) else nucleus
+        )
         below = self.h[where]
         self.h[where] = below + cover * (np.float32(h) - below)
         below = self.second[where]

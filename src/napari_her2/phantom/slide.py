@@ -135,6 +135,31 @@ class VirtualPair:
         )
         return inside
 
+    def nuclei_at(self, stain: Stain, places_um: Floats) -> NDArray[np.uint8]:
+        """Tell whose nucleus shows at places of a slide.
+
+        Parameters
+        ----------
+        places_um
+            (n, 2) y, x in µm on the slide.
+
+        Returns
+        -------
+        kinds
+            (n,) of :class:`~napari_her2.phantom.ground.NucleusKind`; of overlapping
+            nuclei the upper one, 0 where a place shows none.
+        """
+        kinds = np.zeros(len(places_um), np.uint8)
+        he_um, mpp = self.to_he_um(stain, places_um), self.recipe.mpp
+        for part in self.parts(BoxPx.of_shape(self.shape_px(stain))):
+            mine = np.flatnonzero(self.in_box(stain, part, *he_um.T))
+            if mine.size:
+                terrain, _, cells = self.survey(stain, part)
+                y_um, x_um = np.ascontiguousarray(he_um[mine].T)
+                painted = _paint(terrain, cells, stain, mpp, y_um, x_um)
+                kinds[mine] = painted.nuclei
+        return kinds
+
     def _render_region(
         self, stain: Stain, region: BoxPx, box_px: BoxPx, out: NDArray[np.uint8]
     ) -> None:
@@ -149,7 +174,8 @@ class VirtualPair:
             )
             grown = block.padded(halo)
             y_um, x_um = self._places(stain, grown)
-            h, second, focus = _paint(terrain, cells, stain, mpp, y_um, x_um)
+            ground = _paint(terrain, cells, stain, mpp, y_um.ravel(), x_um.ravel())
+            h, second, focus = _dyes(ground, staining, y_um.shape)
             light = optics.transmit(staining, h, second)
             light = optics.blur(light, staining, mpp, focus)
             out[place] = optics.record(light, staining, noise_seed, block)
@@ -199,41 +225,46 @@ def _paint(
     mpp: float,
     y_um: Floats,
     x_um: Floats,
-) -> tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.float32]]:
-    """Lay the dyes of one block; returns haematoxylin, second dye and defocus."""
-    staining = terrain.recipe.he if stain is Stain.HE else terrain.recipe.ihc
-    ground = Ground(terrain, stain, mpp, y_um.ravel(), x_um.ravel())
+) -> Ground:
+    """Lay all tissue at some places (flat), the nearest to the eye last."""
+    ground = Ground(terrain, stain, mpp, y_um, x_um)
     box = BoxUm(y_um.min(), x_um.min(), y_um.max(), x_um.max())
     tissue = ground.outline > -mpp
-    if tissue.any():
-        open_ground = tissue & (ground.nest < 20) & (ground.duct < 4)
-        fat, edge = find_fat(ground, np.flatnonzero(open_ground), box)
-        fibrous = open_ground.copy()
-        fibrous[fat] = False
-        paint_fibres(ground, np.flatnonzero(fibrous))
-        paint_fat(ground, fat, edge)
-        deep = np.flatnonzero(tissue & (ground.nest >= 20))
-        ground.h[deep] = 0.1
-        ground.second[deep] = 0.35 if ground.is_he else 0.0
-        crowd = fibrous & (ground.field("lymph") > -0.6)
-        paint_lymphocytes(ground, np.flatnonzero(crowd & (ground.duct < 0)), box)
-        in_situ = False
-        for duct in terrain.ducts:
-            paint_duct(ground, duct, box)
-            in_situ |= duct.kind is DuctKind.IN_SITU
-        near = ground.nest > -16
-        if in_situ:
-            near |= ground.duct > 0
-        paint_carcinoma(ground, cells, np.flatnonzero(near & tissue))
+    if not tissue.any():
+        return ground
+    open_ground = tissue & (ground.nest < 20) & (ground.duct < 4)
+    fat, edge = find_fat(ground, np.flatnonzero(open_ground), box)
+    fibrous = open_ground.copy()
+    fibrous[fat] = False
+    paint_fibres(ground, np.flatnonzero(fibrous))
+    paint_fat(ground, fat, edge)
+    deep = np.flatnonzero(tissue & (ground.nest >= 20))
+    ground.h[deep] = 0.1
+    ground.second[deep] = 0.35 if ground.is_he else 0.0
+    crowd = fibrous & (ground.field("lymph") > -0.6)
+    paint_lymphocytes(ground, np.flatnonzero(crowd & (ground.duct < 0)), box)
+    in_situ = False
+    for duct in terrain.ducts:
+        paint_duct(ground, duct, box)
+        in_situ |= duct.kind is DuctKind.IN_SITU
+    near = ground.nest > -16
+    if in_situ:
+        near |= ground.duct > 0
+    paint_carcinoma(ground, cells, np.flatnonzero(near & tissue))
+    return ground
+
+
+def _dyes(
+    ground: Ground, staining: Staining, shape: tuple[int, ...]
+) -> tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.float32]]:
+    """Return haematoxylin, second dye and defocus of one block, each (h, w)."""
     strength = 1 + staining.unevenness * np.clip(ground.field("thick"), -2, 2)
     y32, x32 = ground.y_um.astype(np.float32), ground.x_um.astype(np.float32)
     speck = look_up(smooth_texture(3.0, 9), y32 * 5.5, x32 * 5.5)
     strength *= 1 + np.float32(staining.grain) * np.clip(speck, -2.5, 2.5)
-    ground.h *= strength * np.float32(staining.nuclear_od)
-    ground.second *= strength * np.float32(staining.second_od)
-    shape = y_um.shape
-    focus = ground.field("focus").reshape(shape)
-    return ground.h.reshape(shape), ground.second.reshape(shape), focus
+    h = ground.h * (strength * np.float32(staining.nuclear_od))
+    second = ground.second * (strength * np.float32(staining.second_od))
+    return h.reshape(shape), second.reshape(shape), ground.field("focus").reshape(shape)
 
 
 def _cut(box: BoxPx, size_px: int) -> list[BoxPx]:

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_her2.core.geometry import BoxUm
-from napari_her2.phantom.ground import Ground, Select
+from napari_her2.phantom.ground import Ground, NucleusKind, Select
 from napari_her2.phantom.lattice import Lattice
 from napari_her2.phantom.noise import Floats, look_up, smooth_texture, uniforms
 from napari_her2.phantom.terrain import Terrain
@@ -86,6 +86,7 @@ def _paint_fibroblasts(
         ground.cover(depth[hit]),
         0.85 + 0.2 * grain,
         0.3 if ground.is_he else 0.0,
+        NucleusKind.FIBROBLAST,
     )
 
 
@@ -169,4 +170,5 @@ def paint_lymphocytes(ground: Ground, where: Select, box: BoxUm) -> None:
         ground.cover(inside[hit]),
         1.25 + 0.3 * grain[hit],
         0.25 if ground.is_he else 0.0,
+        NucleusKind.LYMPHOCYTE,
     )

@@ -13,6 +13,7 @@ from napari_her2.core.membrane import MembranePattern, MembraneShares
 from napari_her2.core.score import Stain
 from napari_her2.phantom.cells import CellKind
 from napari_her2.phantom.ducts import DuctKind, ducts_near
+from napari_her2.phantom.ground import NucleusKind
 from napari_her2.phantom.parameters import PhantomRecipe
 from napari_her2.phantom.slide import VirtualPair
 from napari_her2.phantom.stroma import lymphocytes
@@ -93,6 +94,9 @@ def _table(pair: VirtualPair, stain: Stain, box_px: BoxPx) -> pyarrow.Table:
     lattice, there, own = lymphocytes(terrain, around, stain is Stain.IHC)
     y_um, x_um = lattice.points_um()
     mine = there & pair.in_box(stain, box_px, y_um, x_um)
+    # some lie in fat or under a nest and do not show
+    places_um = pair.from_he_um(stain, np.stack([y_um[mine], x_um[mine]], -1))
+    mine[mine] = pair.nuclei_at(stain, places_um) == NucleusKind.LYMPHOCYTE
     radius = 2.35 + 1.1 * own[mine]
     none = np.zeros(radius.size)
     others = _columns(
