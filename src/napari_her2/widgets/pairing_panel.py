@@ -7,12 +7,12 @@ from typing import Any
 from qtpy.QtWidgets import QGridLayout, QHBoxLayout, QMenu, QProgressBar, QVBoxLayout
 
 from napari_her2.app.pairing import Version, light_of
+from napari_her2.core.local_light import shares_by_light
 from napari_her2.core.registration import (
     ErrorLimits,
     Light,
     Registration,
     RegistrationError,
-    shares_by_light,
 )
 from napari_her2.viewer.desk import Desk
 from napari_her2.viewer.notices import noticed
