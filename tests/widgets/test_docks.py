@@ -469,7 +469,9 @@ def test_the_map_is_told_in_shares_and_shown_on_the_slide(dock, open_desk):
     set_error(open_desk, on_the_map((0, 0, 0.75, 4.0), (0, 1, 0.25, None)))
     assert panel.shares.isVisible()
     said = QTextDocumentFragment.fromHtml(panel.shares.text()).toPlainText()
-    assert said.replace("\xa0", " ") == ("Tissue: ● 75% up to 25 µm, ● 25% not checked")
+    assert said.replace("\xa0", " ") == (
+        "Tissue, in squares of 0.1 mm: ● 75% up to 25 µm, ● 25% not checked"
+    )
     panel.map.click()
     assert find(open_desk.viewer.layers, Role.ERROR_MAP) is not None
     assert panel.map.isChecked()

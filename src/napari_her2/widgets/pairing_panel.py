@@ -231,7 +231,8 @@ def shares_line(error: RegistrationError, limits: ErrorLimits) -> str:
         for light, share in shares_by_light(error, limits).items()
         if share > 0
     ]
-    return "Tissue: " + ", ".join(parts)
+    cell_mm = 0.0 if error.local is None else error.local.cell_um / 1000
+    return f"Tissue, in squares of {cell_mm:.2g}&nbsp;mm: " + ", ".join(parts)
 
 
 def origin_of(version: Version) -> str:
