@@ -10,7 +10,7 @@ from napari_her2.core.region import Region
 from napari_her2.core.registration import Registration
 from napari_her2.core.score import Stain
 from napari_her2.core.transform import Transform, Warp
-from napari_her2.viewer.placement import outline_over, slide_to_world
+from napari_her2.viewer.placement import drawn_off_um, outline_over, slide_to_world
 from napari_her2.viewer.region_mirror import RegionMirror
 from napari_her2.viewer.roles import Role, find
 from napari_her2.viewer.twin import Twin
@@ -46,6 +46,22 @@ def test_an_outline_goes_round_the_same_tissue_where_the_section_bends(open_desk
     # beside it by the affine map alone
     assert np.linalg.norm(drawn[0] - corners[0]) > 1.0
     np.testing.assert_allclose(outline_over(REGION, pair, Stain.HE), corners)
+
+
+def test_how_far_the_layer_lies_off_is_told_for_what_is_in_view(open_desk):
+    straight = open_desk.session.state.pair
+    whole = BoxPx.of_shape(straight.he.shape)
+    assert drawn_off_um(straight, whole) == 0.0
+    pair = replace(straight, registration=Registration(bent(), None, "test"))
+    to_world = Affine.from_matrix(slide_to_world(pair, Stain.IHC))
+    corner_um = np.array([[100.0, 120.0]]) * pair.he.mpp
+    shown_um = to_world.apply(pair.he_to_ihc.apply(corner_um))
+    apart_um = np.linalg.norm(shown_um - corner_um)
+    assert drawn_off_um(pair, BoxPx(100, 120, 101, 121)) == pytest.approx(
+        apart_um, abs=0.3
+    )
+    assert drawn_off_um(pair, whole) > apart_um
+    assert drawn_off_um(pair, BoxPx(-900, 0, -100, 50)) == 0.0
 
 
 def test_regions_come_move_and_go(open_desk, mirror, qtbot):
