@@ -319,6 +319,15 @@ def why_not_both_in(pair: SlidePair, region: Region, limits: ErrorLimits) -> str
     )
 
 
+def on_both(
+    pair: SlidePair, regions: Iterable[Region], limits: ErrorLimits
+) -> tuple[Region, ...]:
+    """Return the regions that may be carried from the H&E to the IHC."""
+    if pair.he is not None and why_not_both(pair.registration, limits):
+        return ()
+    return tuple(one for one in regions if not why_not_both_in(pair, one, limits))
+
+
 def pairing_caution(pair: SlidePair, region: Region, limits: ErrorLimits) -> str:
     """Say what keeps one from trusting both stains in a region, empty if nothing."""
     found = error_in(pair, region, limits)
