@@ -15,6 +15,7 @@ from __future__ import annotations
 import argparse
 import csv
 import json
+import resource
 import tempfile
 import time
 from collections.abc import Callable
@@ -211,21 +212,32 @@ def _percent(is_so: Any) -> float:
 def large(rendered: Path) -> Rows:
     """Register two slides of 40,000 x 30,000 px, files read and all."""
     recipe = recipe_of(FIRST_SEED)
-    seconds = []
     with tempfile.TemporaryDirectory() as folder:
         paths = []
         for stain, image in zip(Stain, images(recipe, rendered), strict=True):
             paths.append(Path(folder, f"{stain}.tif"))
             _write_enlarged(paths[-1], image)
+        busy_s = _processor_s()
         with open_slide(paths[0]) as he, open_slide(paths[1]) as ihc:
             began = time.perf_counter()
             *_, last = register_slides(he, ihc)
-            seconds.append(time.perf_counter() - began)
+            took_s = time.perf_counter() - began
+        busy_s = _processor_s() - busy_s
     assert isinstance(last, RegistrationFile)
     assert last.registration.error is not None
     assert last.registration.error.light(ErrorLimits()) is not Light.RED
     name = "register slides of 40,000 x 30,000 px"
-    return [row(name, seconds[0], "s", 60)]
+    return [
+        row(name, took_s, "s", 60),
+        row(f"{name}, processor time", busy_s, "s"),
+    ]
+
+
+def _processor_s() -> float:
+    """Return the processor time of this process and of workers that ended."""
+    who = (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)
+    used = [resource.getrusage(one) for one in who]
+    return sum(one.ru_utime + one.ru_stime for one in used)
 
 
 def _write_enlarged(path: Path, image: Any) -> None:

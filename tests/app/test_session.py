@@ -11,15 +11,18 @@ import tifffile
 from numpy.testing import assert_array_equal
 
 from napari_her2.app.first_look import SlidesRefused
+from napari_her2.app.pairing import Checked
 from napari_her2.app.run_plan import RunTarget
 from napari_her2.app.session import Session
 from napari_her2.app.status import RunPhase
 from napari_her2.cli import main
+from napari_her2.core.error_map import ErrorCell, ErrorMap
 from napari_her2.core.errors import BundleError, CaseError, NotReadyError, UsageError
 from napari_her2.core.geometry import BoxPx
 from napari_her2.core.progress import StainsDoubted, TileDone
-from napari_her2.core.records import UNFAMILIAR
+from napari_her2.core.records import UNFAMILIAR, Suggestion
 from napari_her2.core.region import Region
+from napari_her2.core.registration import ErrorLimits, RegistrationError
 from napari_her2.core.score import Stain, call_to_text
 from napari_her2.models.bundle import shipped_bundle
 from napari_her2.review.journal import Journal
@@ -351,3 +354,33 @@ def test_the_colour_preference_holds_for_the_next_case(
     # decisions belong to the slide, whatever its colours
     assert [colours for colours, _ in seen] == ["srgb", "stored"]
     assert seen[0][1] == seen[1][1]
+
+
+def test_the_whole_slide_runs_without_what_lies_apart(ready: Session) -> None:
+    pair = ready.state.pair
+    assert pair is not None
+    errors = [[3.0] * 12 for _ in range(12)]
+    errors[2][2] = 160.0
+    cells = [ErrorCell(y, x, 1.0, errors[y][x]) for y in range(12) for x in range(12)]
+    error = RegistrationError(
+        2.0, 6.0, 90, 100, 3.0, ErrorMap((0.0, 0.0), 40.0, tuple(cells))
+    )
+    ready.pairing.absorb(Checked(replace(pair.registration, error=error)))
+    # the preference counts: what is red for one reader is amber for another
+    ready.state.error_limits = ErrorLimits(25.0, 200.0)
+    n_tiles = run(ready, RunTarget.SLIDE)
+    assert _suggested(ready).left_out is None
+    ready.state.error_limits = ErrorLimits(25.0, 100.0)
+    assert run(ready, RunTarget.SLIDE) == 0
+    left_out = _suggested(ready).left_out
+    assert left_out is not None
+    assert 0 < left_out.n_tiles < n_tiles / 4
+    assert ready.state.run.n_tiles == n_tiles - left_out.n_tiles
+    assert "100 µm apart there" in _suggested(ready).caution
+
+
+def _suggested(session: Session) -> Suggestion:
+    row = session.state.selected
+    assert row is not None
+    assert row.record.suggestion is not None
+    return row.record.suggestion

@@ -6,13 +6,12 @@ import math
 import pytest
 
 from napari_her2.core.error_map import ErrorCell, ErrorMap
+from napari_her2.core.local_light import light_at, shares_by_light
 from napari_her2.core.registration import (
     ErrorLimits,
     Light,
     Registration,
     RegistrationError,
-    light_at,
-    shares_by_light,
 )
 from napari_her2.core.transform import Transform
 

@@ -5,13 +5,13 @@ import pytest
 from inference_fakes import CLASSES, MPP, bundle_of
 
 from napari_her2.core.geometry import BoxPx
-from napari_her2.core.records import UNFAMILIAR, Arm, Evidence, GateVerdict
+from napari_her2.core.records import UNFAMILIAR, Arm, Evidence, GateVerdict, LeftOut
 from napari_her2.core.region import Region
 from napari_her2.core.score import NotAssessable, Score
 from napari_her2.inference.reading import TileReader
 from napari_her2.inference.result import TileResult
 from napari_her2.inference.store import open_store
-from napari_her2.inference.suggestion import NOT_SEPARATED, suggest
+from napari_her2.inference.suggestion import LIES_APART, NOT_SEPARATED, suggest
 from napari_her2.models.calibration import Calibration
 from napari_her2.models.card import ZERO_OR_ULTRALOW
 
@@ -30,7 +30,9 @@ def bundle(tmp_path):
 def judge(he_pair, bundle, tmp_path):
     """Suggest for a box from probabilities given per tile."""
 
-    def judge(box, probabilities, *, forced=False, bundle=bundle, **per_tile):
+    def judge(
+        box, probabilities, *, forced=False, bundle=bundle, left_out=None, **per_tile
+    ):
         store = open_store(he_pair, bundle, forced=forced, root=tmp_path)
         tiles = list(probabilities)
         random.Random(0).shuffle(tiles)
@@ -50,6 +52,7 @@ def judge(he_pair, bundle, tmp_path):
             TileReader(he_pair, bundle.card),
             bundle,
             transform_source="manifest",
+            left_out=left_out,
         )
 
     return judge
@@ -243,3 +246,19 @@ def test_its_share_counts_where_another_score_is_called(judge, four_classes):
     assert got.call is Score.TWO
     assert dict(got.probabilities)[Score.TWO] == pytest.approx(0.6)
     assert dict(got.provenance.parameters)[ZERO_OR_ULTRALOW] == "0.300000"
+
+
+@pytest.mark.parametrize(
+    ("share", "call"), [(0.4, Score.TWO), (0.6, LIES_APART), (1.0, LIES_APART)]
+)
+def test_there_is_no_call_where_most_was_left_out(judge, share, call):
+    left_out = LeftOut(share, 3, 100.0)
+    tiles = {} if share == 1 else {(0, 0): CERTAIN["2+"]}
+    got = judge((0, 0, TILE, 2 * TILE), tiles, left_out=left_out)
+    assert got.call == call
+    assert bool(got.probabilities) is (call is Score.TWO)
+    assert got.left_out == left_out
+    assert got.caution.endswith(
+        f"{100 * share:.0f} % of the tissue left out: H&E and IHC lie more than "
+        "100 µm apart there"
+    )

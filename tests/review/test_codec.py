@@ -23,6 +23,7 @@ from napari_her2.core.records import (
     ControlMark,
     Evidence,
     GateVerdict,
+    LeftOut,
     Provenance,
     Reader,
     Suggestion,
@@ -76,6 +77,7 @@ suggestions = st.builds(
         words,
         words,
     ),
+    left_out=st.none() | st.builds(LeftOut, numbers, st.integers(), numbers),
 )  # fmt: skip
 thousandths = st.integers(0, 10**6).map(lambda number: number / 1000)
 affines = st.builds(

@@ -1,3 +1,4 @@
+import re
 from dataclasses import replace
 
 import numpy as np
@@ -8,6 +9,7 @@ from qtpy.QtWidgets import QComboBox, QLabel, QPushButton, QTreeWidget, QWidget
 from napari_her2.app.pairing import Checked, Landmark, PairingWork
 from napari_her2.app.run_plan import RunTarget
 from napari_her2.core.error_map import ErrorCell, ErrorMap
+from napari_her2.core.geometry import BoxPx
 from napari_her2.core.records import (
     RESEARCH_USE,
     Arm,
@@ -15,8 +17,9 @@ from napari_her2.core.records import (
     GateVerdict,
     Provenance,
 )
-from napari_her2.core.registration import RegistrationError
+from napari_her2.core.registration import Registration, RegistrationError
 from napari_her2.core.score import NotAssessable, Score
+from napari_her2.core.transform import Transform, Warp
 from napari_her2.review.events import ReasonCode
 from napari_her2.viewer.roles import Role, find
 from napari_her2.widgets.assist_dock import AssistDock
@@ -460,6 +463,25 @@ def on_the_map(*cells):
     )
 
 
+def test_a_bend_that_the_layer_cannot_show_is_told(dock, open_desk):
+    case = dock(CaseDock, open_desk)
+    panel = case.pairing
+    session = open_desk.session
+    session.set_view(BoxPx.of_shape(session.state.pair.he.shape))
+    assert not panel.bend.isVisible()
+    knots = np.zeros((12, 14, 2))
+    for peak_um, is_told in ((4.0, False), (20.0, True)):
+        knots[4, 4, 0] = peak_um
+        warp = Warp((0.0, 0.0), 30.0, knots)
+        registration = Registration(Transform("he", "ihc", (warp,)), None, "test")
+        session.state.pair = replace(session.state.pair, registration=registration)
+        assert panel.bend.isVisible() is is_told
+    assert re.search(r"drawn up to \d+ µm off", panel.bend.text())
+    # far from the peak there is little to tell
+    session.set_view(BoxPx(420, 540, 480, 600))
+    assert not panel.bend.isVisible()
+
+
 def test_the_map_is_told_in_shares_and_shown_on_the_slide(dock, open_desk):
     case = dock(CaseDock, open_desk)
     panel = case.pairing
@@ -469,7 +491,9 @@ def test_the_map_is_told_in_shares_and_shown_on_the_slide(dock, open_desk):
     set_error(open_desk, on_the_map((0, 0, 0.75, 4.0), (0, 1, 0.25, None)))
     assert panel.shares.isVisible()
     said = QTextDocumentFragment.fromHtml(panel.shares.text()).toPlainText()
-    assert said.replace("\xa0", " ") == ("Tissue: ● 75% up to 25 µm, ● 25% not checked")
+    assert said.replace("\xa0", " ") == (
+        "Tissue, in squares of 0.1 mm: ● 75% up to 25 µm, ● 25% not checked"
+    )
     panel.map.click()
     assert find(open_desk.viewer.layers, Role.ERROR_MAP) is not None
     assert panel.map.isChecked()

@@ -93,7 +93,14 @@ class ModelOnCase:
             raise NotReadyError(
                 plan.tooltip, ANYWAY if is_refused else "Then run again."
             )
-        steps = analysis.run(plan.regions, near_yx_px=plan.near_yx_px)
+        if self._state.pair is not None:
+            # how the slides lie on each other may have been checked since
+            analysis.pair = self._state.pair
+        steps = analysis.run(
+            plan.regions,
+            near_yx_px=plan.near_yx_px,
+            limits=self._state.error_limits,
+        )
         if analysis.forced:
             return steps
         return self._first_look.before(analysis.pair, analysis.bundle, steps)

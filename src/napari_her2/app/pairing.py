@@ -18,13 +18,13 @@ from napari_her2.app.status import Notice
 from napari_her2.core.error_map import LocalError
 from napari_her2.core.errors import NotReadyError, ReviewError
 from napari_her2.core.geometry import Affine
+from napari_her2.core.local_light import error_within
 from napari_her2.core.registration import (
     NOT_REGISTERED,
     ErrorLimits,
     Light,
     Registration,
     RegistrationError,
-    light_at,
 )
 from napari_her2.core.transform import Transform
 from napari_her2.review.events import AnyEvent, Registered, RegistrationSet
@@ -301,13 +301,11 @@ def error_in(
 
     None where there is no map of it, the light None where it is not checked.
     """
-    error, mpp = pair.registration.error, pair.reference.mpp
-    if pair.he is None or error is None or error.local is None or mpp is None:
+    mpp = pair.reference.mpp
+    if pair.he is None or mpp is None:
         return None
     outline_um = [(y * mpp, x * mpp) for y, x in region.vertices_yx]
-    found = error.local.within(outline_um)
-    known_um = found.p90_um if found.is_known else None
-    return found, light_at(error, known_um, limits)
+    return error_within(pair.registration.error, outline_um, limits)
 
 
 def why_not_both_in(pair: SlidePair, region: Region, limits: ErrorLimits) -> str | None:
@@ -319,6 +317,15 @@ def why_not_both_in(pair: SlidePair, region: Region, limits: ErrorLimits) -> str
         f"H&E and IHC lie {found[0].p90_um:.0f} µm apart in {region.name}. Choose "
         "another place, or register them again in the Case dock."
     )
+
+
+def on_both(
+    pair: SlidePair, regions: Iterable[Region], limits: ErrorLimits
+) -> tuple[Region, ...]:
+    """Return the regions that may be carried from the H&E to the IHC."""
+    if pair.he is not None and why_not_both(pair.registration, limits):
+        return ()
+    return tuple(one for one in regions if not why_not_both_in(pair, one, limits))
 
 
 def pairing_caution(pair: SlidePair, region: Region, limits: ErrorLimits) -> str:

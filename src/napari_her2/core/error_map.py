@@ -83,9 +83,12 @@ class ErrorMap:
         outline = [
             ((y - y0) / self.cell_um, (x - x0) / self.cell_um) for y, x in outline_um
         ]
+        ys, xs = zip(*outline, strict=True)
+        y0, y1, x0, x1 = min(ys) - 1, max(ys), min(xs) - 1, max(xs)
         return _summed_up(
             (cell, overlap_area(outline, box) * cell.tissue)
             for cell in self.cells
+            if y0 < cell.row < y1 and x0 < cell.col < x1
             for box in (BoxPx(cell.row, cell.col, cell.row + 1, cell.col + 1),)
         )
 

@@ -118,6 +118,34 @@ class CellBasis:
 
 
 @dataclass(frozen=True, slots=True)
+class LeftOut:
+    """Tissue that took no part in a result: the two stains lie apart there.
+
+    Parameters
+    ----------
+    share
+        Of the area of the region's tiles with tissue, above 0 to 1.
+    n_tiles
+        Tiles left out.
+    beyond_um
+        Error of the registration from which on tiles are left out.
+    """
+
+    share: float
+    n_tiles: int
+    beyond_um: float
+
+    @property
+    def sentence(self) -> str:
+        """How much was left out and why."""
+        much = "less than 1 %" if self.share < 0.01 else f"{100 * self.share:.0f} %"
+        return (
+            f"{much} of the tissue left out: H&E and IHC lie more than "
+            f"{self.beyond_um:g} µm apart there"
+        )
+
+
+@dataclass(frozen=True, slots=True)
 class Provenance:
     """All that is needed to compute a result again.
 
@@ -161,6 +189,8 @@ class Suggestion:
         Whether a person had the model run on tissue or stain it does not know.
     cells
         What counted cells gave; None for what a network said.
+    left_out
+        What took no part because the slides lie apart there; None where nothing was.
     """
 
     region_id: str
@@ -175,6 +205,7 @@ class Suggestion:
     gate: GateVerdict | None = None
     forced: bool = False
     cells: CellBasis | None = None
+    left_out: LeftOut | None = None
 
     @property
     def caution(self) -> str:
@@ -182,6 +213,8 @@ class Suggestion:
         said = [FORCED] if self.forced else []
         if self.evidence.is_synthetic:
             said.append("suggested from H&E; IHC needed")
+        if self.left_out is not None:
+            said.append(self.left_out.sentence)
         return "; ".join(said)
 
 

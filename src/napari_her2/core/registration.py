@@ -118,30 +118,6 @@ class RegistrationError:
         )
 
 
-def light_at(
-    error: RegistrationError | None, cell_um: float | None, limits: ErrorLimits
-) -> Light | None:
-    """Return the light of a square, None where it is not checked.
-
-    Where the registration as a whole is red, what was recognised is chance.
-    """
-    if error is None or cell_um is None or not error.is_told:
-        return None
-    return limits.light(cell_um) if error.is_evident else Light.RED
-
-
-def shares_by_light(
-    error: RegistrationError, limits: ErrorLimits
-) -> dict[Light | None, float]:
-    """Return which share of the tissue has which light; None is not checked."""
-    shares: dict[Light | None, float] = dict.fromkeys((*Light, None), 0.0)
-    cells = () if error.local is None else error.local.cells
-    total = math.fsum(cell.tissue for cell in cells)
-    for cell in cells:
-        shares[light_at(error, cell.error_um, limits)] += cell.tissue / total
-    return shares
-
-
 @dataclass(frozen=True, slots=True)
 class Registration:
     """One version of how an IHC section lies on its H&E section.

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, cast
 from napari_her2.core.errors import NotReadyError
 from napari_her2.core.progress import Progress, StainsDoubted
 from napari_her2.core.region import Region
+from napari_her2.core.registration import ErrorLimits
 from napari_her2.inference.backend import AUTO, choose, load
 from napari_her2.inference.reading import TileReader
 from napari_her2.inference.store import ResultStore, open_store
@@ -88,6 +89,7 @@ class Analysis:
         regions: Sequence[Region],
         *,
         near_yx_px: tuple[float, float] | None = None,
+        limits: ErrorLimits | None = None,
     ) -> Generator[Progress, None, None]:
         """Compute what regions lack, see :func:`inference.engine.run`.
 
@@ -106,6 +108,7 @@ class Analysis:
             self._tissue,
             near_yx_px=near_yx_px,
             device=self.device,
+            limits=limits,
         )
 
     def refuse_unfamiliar(self) -> None:

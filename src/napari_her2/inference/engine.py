@@ -17,6 +17,8 @@ from typing import TYPE_CHECKING
 from napari_her2.core.errors import UsageError
 from napari_her2.core.progress import Progress, RegionDone, RunStarted, TileDone
 from napari_her2.core.region import Region
+from napari_her2.core.registration import ErrorLimits
+from napari_her2.inference.apart import Apart
 from napari_her2.inference.forward import BatchRunner, Network
 from napari_her2.inference.grid import Tile
 from napari_her2.inference.identity import identity_of
@@ -47,6 +49,7 @@ def run(
     near_yx_px: tuple[float, float] | None = None,
     batch_size: int | None = None,
     device: str = "cpu",
+    limits: ErrorLimits | None = None,
 ) -> Generator[Progress, None, None]:
     """Compute what regions lack and suggest a score for each.
 
@@ -68,13 +71,17 @@ def run(
         Tiles per call. 1 on a CPU, where a result may depend on the number of
         tiles computed together; on a GPU short batches are filled up for the
         same reason.
+    limits
+        Of the error of the registration, the usual ones when None: where both slides
+        are read, tiles beyond the red one are left out.
 
     Yields
     ------
     Progress
         One ``RunStarted``; a ``TileDone`` per tissue tile, those found in the
         store first; a ``RegionDone`` as soon as a region is complete. Background
-        tiles are told by their number alone and are none of ``n_tiles``.
+        tiles are told by their number alone and are none of ``n_tiles``, nor are
+        those where the slides lie apart.
 
     Raises
     ------
@@ -91,7 +98,8 @@ def run(
             "The result store belongs to other slides or another bundle.",
             "Open it with the pair, bundle and device of this run.",
         )
-    plan = plan_tiles(reader.grid, regions, tissue, near_yx_px)
+    apart = Apart(reader, pair.registration, limits or ErrorLimits())
+    plan = plan_tiles(reader.grid, regions, tissue, near_yx_px, apart.is_apart)
     store.mark_background(plan.background)
     known = {tile for tile in plan.tissue if store.is_done(tile)}
     cached = [tile for tile in plan.tissue if tile in known]
@@ -112,9 +120,17 @@ def run(
 
     def finished(*tiles: Tile) -> Iterator[RegionDone]:
         for region in waiting.completed_by(*tiles):
-            parts, source = plan.by_region[region.region_id], pair.registration.method
+            parts = plan.by_region[region.region_id]
             yield RegionDone(
-                suggest(region, parts, store, reader, bundle, transform_source=source)
+                suggest(
+                    region,
+                    parts,
+                    store,
+                    reader,
+                    bundle,
+                    transform_source=pair.registration.method,
+                    left_out=apart.left_out(region, parts, plan.apart),
+                )
             )
 
     yield from finished()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -23,13 +23,15 @@ class TilePlan:
     """The work of a run.
 
     ``tissue`` lists the tiles to show, nearest to the point of interest first;
-    ``by_region`` the tissue tiles of each region in grid order, the order in
-    which they are summed.
+    ``by_region`` those of each region in grid order, the order in which they are
+    summed. ``apart`` are tissue tiles that must not be computed, since the slides lie
+    apart there; they are in neither.
     """
 
     tissue: tuple[Tile, ...]
     background: frozenset[Tile]
     by_region: Mapping[str, tuple[Tile, ...]]
+    apart: frozenset[Tile]
 
 
 def plan_tiles(
@@ -37,8 +39,11 @@ def plan_tiles(
     regions: Sequence[Region],
     tissue: TissueMask | None,
     near_yx_px: tuple[float, float] | None = None,
+    is_apart: Callable[[Tile], bool] = lambda _: False,
 ) -> TilePlan:
     """List the tiles of regions; without a mask every tile counts as tissue.
+
+    ``is_apart`` says of a tile whether the slides lie apart in it.
 
     Raises
     ------
@@ -49,14 +54,17 @@ def plan_tiles(
     met = {region.region_id: grid.tiles_in(region) for region in regions}
     every = sorted({tile for tiles in met.values() for tile in tiles})
     background = frozenset(tile for tile in every if _is_background(grid, tile, tissue))
-    wanted = [tile for tile in every if tile not in background]
+    with_tissue = [tile for tile in every if tile not in background]
+    apart = frozenset(t for t in with_tissue if is_apart(t))
+    wanted = [tile for tile in with_tissue if tile not in apart]
     return TilePlan(
         tuple(grid.nearest_first(wanted, near_yx_px or _middle(regions))),
         background,
         {
-            name: tuple(tile for tile in tiles if tile not in background)
+            name: tuple(tile for tile in tiles if tile not in background | apart)
             for name, tiles in met.items()
         },
+        apart,
     )
 
 

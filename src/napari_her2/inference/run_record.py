@@ -77,6 +77,9 @@ def _result_record(
         "distance": _distances(store, region),
         "forced": suggestion.forced,
         "caution": suggestion.caution,
+        "left_out": None
+        if suggestion.left_out is None
+        else asdict(suggestion.left_out),
         "tiles": {
             "counted": suggestion.n_tiles,
             **{s.name.lower(): states.count(s) for s in TileState},

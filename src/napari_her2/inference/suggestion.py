@@ -6,7 +6,8 @@ the region times the probability of tumour. Where some tiles have real IHC and
 others lie beyond the IHC slide, only those with real IHC are summed: real IHC is
 evidence, synthetic IHC is not, and a call never mixes the two. A tile unlike all
 the bundle knows takes no part either, and where most of a region is like that
-there is no call, unless a person forced the run.
+there is no call, unless a person forced the run. Nor do tiles in which the slides
+lie apart; they are not even among those that come here.
 
 A model whose labels know no 0+ has a class for both. Where it is the most probable
 there is no call, for a 0 would deny a treatment; its share is named beside the
@@ -29,6 +30,7 @@ from napari_her2.core.records import (
     Arm,
     Evidence,
     GateVerdict,
+    LeftOut,
     Provenance,
     Suggestion,
 )
@@ -55,6 +57,11 @@ TUMOUR_UM2 = 2500.0
 
 UNFAMILIAR_SHARE = 0.5
 """Share of a region's tissue that may be unfamiliar before there is no call."""
+
+APART_SHARE = 0.5
+"""Share of a region's tissue that may be left out before there is no call."""
+
+LIES_APART = NotAssessable("H&E and IHC lie apart in most of this region")
 
 NOT_SEPARATED = NotAssessable("0 or 0+, which this model does not tell apart")
 """The call where the class that holds both is the most probable."""
@@ -85,8 +92,11 @@ def suggest(
     bundle: Bundle,
     *,
     transform_source: str,
+    left_out: LeftOut | None = None,
 ) -> Suggestion:
     """Put the finished tissue tiles of a region together.
+
+    ``left_out`` tells of tissue that is not among them.
 
     Sums run over the tiles in grid order and are exact, so that window and
     command line agree to the last bit.
@@ -104,7 +114,9 @@ def suggest(
     opinions = [_opinion(tile, region, store, columns) for tile in read]
     known = [o for o in opinions if o.is_familiar or store.forced]
     call, probabilities = _call(opinions, known, strata)
-    if call == UNFAMILIAR:
+    if left_out is not None and left_out.share > APART_SHARE:
+        call, probabilities = LIES_APART, ()
+    if call in (UNFAMILIAR, LIES_APART):
         known = []
     counted = [o for o in known if o.tumour >= TUMOUR_PROBABILITY] or known
     arms = _arms(counted)
@@ -134,6 +146,7 @@ def suggest(
         prediction_set=prediction_set,
         gate=summed_up([(o.gate, o.area_um2) for o in counted if o.gate is not None]),
         forced=store.forced,
+        left_out=left_out,
     )
 
 

@@ -24,6 +24,7 @@ from napari_her2.core.records import (
     ControlMark,
     Evidence,
     GateVerdict,
+    LeftOut,
     Provenance,
     Reader,
     Suggestion,
@@ -264,6 +265,9 @@ def _suggestion_to_json(suggestion: Suggestion) -> dict[str, Any]:
         "gate": _gate_to_json(suggestion.gate),
         "forced": suggestion.forced,
         "cells": _cells_to_json(suggestion.cells),
+        "left_out": None
+        if suggestion.left_out is None
+        else asdict(suggestion.left_out),
         "provenance": {
             "slides": [list(slide) for slide in provenance.slides],
             "bundle": provenance.bundle,
@@ -299,6 +303,17 @@ def _suggestion_from_json(content: Any) -> Suggestion:
         gate=_gate_from_json(content.get("gate")),
         forced=_truth(content.get("forced", False)),
         cells=_cells_from_json(content.get("cells")),
+        left_out=_left_out_from_json(content.get("left_out")),
+    )
+
+
+def _left_out_from_json(content: Any) -> LeftOut | None:
+    if content is None:
+        return None
+    return LeftOut(
+        share=float(content["share"]),
+        n_tiles=int(content["n_tiles"]),
+        beyond_um=float(content["beyond_um"]),
     )
 
 

@@ -12,11 +12,11 @@ from psygnal import Signal
 
 from napari_her2.app.session import Session
 from napari_her2.core.error_map import ErrorMap
+from napari_her2.core.local_light import light_at
 from napari_her2.core.registration import (
     ErrorLimits,
     Light,
     RegistrationError,
-    light_at,
 )
 from napari_her2.viewer.later import later, soon
 from napari_her2.viewer.palette import LIGHT_COLORS

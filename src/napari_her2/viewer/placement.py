@@ -13,12 +13,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from napari_her2.core.geometry import BoxPx
 from napari_her2.core.region import Region
 from napari_her2.core.score import Stain
 from napari_her2.slides.pair import SlidePair
 
 _PIECE_UM = 100.0
 _MOST_PIECES = 32
+_POINTS_ALONG = 17
 
 STAND_IN_MPP = 1.0
 """Drawn µm/px while the scale is unknown; never used to compute anything."""
@@ -78,6 +80,34 @@ def slide_to_world(pair: SlidePair, stain: Stain) -> NDArray[np.float64]:
     if stain is Stain.HE or pair.he is None:
         return np.eye(3)
     return pair.he_to_ihc_um.inverse().matrix
+
+
+def drawn_off_um(pair: SlidePair, view_px: BoxPx) -> float:
+    """Return how far the IHC layer lies from where it is read, at most in a box.
+
+    Parameters
+    ----------
+    view_px
+        In level-0 pixels of the H&E slide; what lies beside it does not count.
+
+    Returns
+    -------
+    float
+        µm on the H&E; 0 where the registration does not bend.
+    """
+    if pair.he is None or pair.ihc is None or pair.he_to_ihc.affine is not None:
+        return 0.0
+    seen = view_px.intersect(BoxPx.of_shape(pair.he.shape))
+    if seen.is_empty:
+        return 0.0
+    box = seen.to_um(placement_of(pair).reference_mpp)
+    along = [
+        np.linspace(start, end, _POINTS_ALONG)
+        for start, end in ((box.y0, box.y1), (box.x0, box.x1))
+    ]
+    places_um = np.stack(np.meshgrid(*along, indexing="ij"), -1)
+    drawn_um = pair.he_to_ihc_um.inverse().apply(pair.he_to_ihc.apply(places_um))
+    return float(np.linalg.norm(drawn_um - places_um, axis=-1).max())
 
 
 def outline_over(region: Region, pair: SlidePair, stain: Stain) -> NDArray[np.float64]:

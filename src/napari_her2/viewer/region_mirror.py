@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from napari_her2.app.pairing import on_both
 from napari_her2.app.session import Session
 from napari_her2.core.score import Stain
 from napari_her2.viewer.later import later, soon
@@ -20,6 +21,8 @@ _EVERY_MS = 120
 class RegionMirror:
     """A Shapes layer that nobody edits, drawn anew when regions or slides move.
 
+    Where the slides lie apart no region is carried to the IHC.
+
     Parameters
     ----------
     twin
@@ -35,7 +38,12 @@ class RegionMirror:
         self._draw_timer = later(self.draw, 0)
         self._line_timer = later(self._follow_zoom, _EVERY_MS)
         events = session.state.events
-        self._signals = (events.regions, events.pair, twin.changed)
+        self._signals = (
+            events.regions,
+            events.pair,
+            events.error_limits,
+            twin.changed,
+        )
         for signal in self._signals:
             signal.connect(self._on_changed)
         twin.model.scene.camera.events.zoom.connect(self._on_zoom)
@@ -46,13 +54,18 @@ class RegionMirror:
         self._clear()
         state = self._session.state
         pair, case, role = state.pair, state.case, self._twin.role
-        if pair is None or case is None or role is None or not state.regions:
+        if pair is None or case is None or role is None:
             return
         stain = Stain.IHC if role is Role.IHC else Stain.HE
+        regions = state.regions
+        if stain is Stain.IHC:
+            regions = on_both(pair, regions, state.error_limits)
+        if not regions:
+            return
         camera = self._twin.model.scene.camera
         before = camera.center, camera.zoom
         self._layer = self._twin.model.add_shapes(
-            [outline_over(region, pair, stain) for region in state.regions],
+            [outline_over(region, pair, stain) for region in regions],
             shape_type="polygon",
             name="Regions",
             edge_color=REGION,

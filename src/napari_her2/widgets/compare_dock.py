@@ -8,6 +8,7 @@ from napari.qt import QtViewer
 from qtpy.QtCore import QEvent
 from qtpy.QtWidgets import QFrame, QHBoxLayout, QLabel, QStackedLayout, QVBoxLayout
 
+from napari_her2.app.pairing import on_both
 from napari_her2.viewer.desk import Desk
 from napari_her2.viewer.linked_camera import LinkedCameras
 from napari_her2.viewer.palette import SYNTHETIC
@@ -19,6 +20,8 @@ from napari_her2.widgets.panel import Listener
 from napari_her2.widgets.style import STYLE, label
 
 CANVAS_PX = 160
+REAL_TITLE = "Real IHC"
+LEFT_OUT_TITLE = "Real IHC · {}, where the slides lie apart"
 SYNTHETIC_TITLE = "SYNTHETIC IHC · computed from H&E, not a stain"
 SYNTHETIC_HE_TITLE = "SYNTHETIC H&E · computed from IHC, not a stain"
 NOT_OPEN = "No case is open."
@@ -34,9 +37,8 @@ class CompareDock(Listener):
     def __init__(self, desk: Desk) -> None:
         super().__init__(desk)
         self.setStyleSheet(STYLE)
-        self.real = ComparePane(
-            desk, (Role.IHC,), label("Real IHC", "strong", wrap=True), border=None
-        )
+        self.real_title = label(REAL_TITLE, "strong", wrap=True)
+        self.real = ComparePane(desk, (Role.IHC,), self.real_title, border=None)
         self.title = label(SYNTHETIC_TITLE, "synthetic", wrap=True)
         self.synthetic = ComparePane(
             desk, SYNTHETIC_ROLES, self.title, border=SYNTHETIC
@@ -60,6 +62,7 @@ class CompareDock(Listener):
             events.forced,
             events.unfamiliar,
         )
+        self.follow(self._draw_title, events.pair, events.regions, events.error_limits)
 
     def shut_down(self) -> None:
         """Release canvases and pixels; napari counts canvases that are left."""
@@ -100,6 +103,16 @@ class CompareDock(Listener):
             self.title.setText(title)
             if self.session.state.unfamiliar and not has_none:
                 self.synthetic.nothing.setText(UNFAMILIAR)
+
+    def _draw_title(self) -> None:
+        """Say that regions are not carried to the IHC."""
+        state = self.session.state
+        carried = state.regions
+        if state.pair is not None:
+            carried = on_both(state.pair, state.regions, state.error_limits)
+        n_left = len(state.regions) - len(carried)
+        told = "without one region" if n_left == 1 else f"without {n_left} regions"
+        self.real_title.setText(LEFT_OUT_TITLE.format(told) if n_left else REAL_TITLE)
 
     def _on_tiles(self) -> None:
         self.synthetic.twin.refresh_pixels()

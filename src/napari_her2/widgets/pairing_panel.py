@@ -7,22 +7,25 @@ from typing import Any
 from qtpy.QtWidgets import QGridLayout, QHBoxLayout, QMenu, QProgressBar, QVBoxLayout
 
 from napari_her2.app.pairing import Version, light_of
+from napari_her2.core.local_light import shares_by_light
 from napari_her2.core.registration import (
     ErrorLimits,
     Light,
     Registration,
     RegistrationError,
-    shares_by_light,
 )
 from napari_her2.viewer.desk import Desk
 from napari_her2.viewer.notices import noticed
 from napari_her2.viewer.palette import LIGHT_COLORS
+from napari_her2.viewer.placement import drawn_off_um
 from napari_her2.widgets.landmark_list import LandmarkList
 from napari_her2.widgets.panel import Listener
 from napari_her2.widgets.style import button, enable, label
 
 NUDGES_UM = (2.0, 10.0, 50.0)
 TURN_DEG = 0.5
+DRAWN_OFF_UM = 5.0
+"""How far the IHC layer may lie from where it is read before that is said."""
 _MOVES = {"←": (0, -1), "→": (0, 1), "↑": (-1, 0), "↓": (1, 0)}
 _TURNS = {"⟲": -1, "⟳": 1}
 _WORDS = {
@@ -51,6 +54,7 @@ class PairingPanel(Listener):
         self.map = button("Map", tip="Show where the slides lie on each other")
         self.map.setCheckable(True)
         self.shares = label(look="muted", wrap=True)
+        self.bend = label(look="muted", wrap=True)
         self.earlier = button("Versions", tip="Go back to an earlier registration")
         self.earlier.setMenu(QMenu(self.earlier))
         self.register.clicked.connect(desk.registrar.register)
@@ -65,7 +69,7 @@ class PairingPanel(Listener):
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.setSpacing(3)
-        for widget in (self.state, self.error, self.shares, self.origin):
+        for widget in (self.state, self.error, self.shares, self.bend, self.origin):
             layout.addWidget(widget)
         progress = QHBoxLayout()
         progress.addWidget(self.bar, 1)
@@ -82,6 +86,7 @@ class PairingPanel(Listener):
             events.pairing_work,
             events.error_limits,
         )
+        self.follow(self._draw_bend, events.pair, events.view_px)
         self.follow(self._draw_map, desk.error_layer.changed)
 
     def _draw(self) -> None:
@@ -122,6 +127,15 @@ class PairingPanel(Listener):
             "Find how the IHC lies on the H&E, from any orientation",
         )
         self.earlier.setEnabled(len(state.versions) > 1)
+
+    def _draw_bend(self) -> None:
+        """Say how far the IHC layer, which lies by an affine map, is off here."""
+        pair, view_px = self.session.state.pair, self.session.state.view_px
+        off_um = 0.0
+        if pair is not None and view_px is not None:
+            off_um = drawn_off_um(pair, view_px)
+        self.bend.setVisible(off_um > DRAWN_OFF_UM)
+        self.bend.setText(bend_line(off_um))
 
     def _draw_map(self) -> None:
         self.map.setChecked(self.desk.error_layer.is_shown)
@@ -231,7 +245,16 @@ def shares_line(error: RegistrationError, limits: ErrorLimits) -> str:
         for light, share in shares_by_light(error, limits).items()
         if share > 0
     ]
-    return "Tissue: " + ", ".join(parts)
+    cell_mm = 0.0 if error.local is None else error.local.cell_um / 1000
+    return f"Tissue, in squares of {cell_mm:.2g}&nbsp;mm: " + ", ".join(parts)
+
+
+def bend_line(off_um: float) -> str:
+    """Say how far the IHC layer lies from where the IHC is read."""
+    return (
+        f"In this view the IHC is drawn up to {off_um:.0f} µm off: the layer cannot "
+        "bend. Regions and results go through the bend."
+    )
 
 
 def origin_of(version: Version) -> str:

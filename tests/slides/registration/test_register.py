@@ -5,7 +5,8 @@ from tests.slides.registration.sections import MPP, SHAPE, Block, pair_images, t
 from napari_her2.core.errors import SlideError
 from napari_her2.core.registration import ErrorLimits, Light, Registration
 from napari_her2.core.transform import Transform, Warp
-from napari_her2.slides.registration.check import measure_error, split
+from napari_her2.slides.registration.check import measure_error
+from napari_her2.slides.registration.parts import split
 from napari_her2.slides.registration.register import (
     RegistrationStep,
     register_sections,

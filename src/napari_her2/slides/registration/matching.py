@@ -53,6 +53,14 @@ class Matches:
             self.distinct[chosen],
         )
 
+    def and_also(self, others: Matches) -> Matches:
+        """Return these and others."""
+        mine, theirs = (
+            (one.centres_um, one.shifts_um, one.peaks, one.distinct)
+            for one in (self, others)
+        )
+        return Matches(*map(np.concatenate, zip(mine, theirs, strict=True)))
+
     @property
     def found(self) -> Matches:
         """Those that stand out from their neighbourhood."""

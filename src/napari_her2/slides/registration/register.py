@@ -18,17 +18,13 @@ from numpy.typing import NDArray
 
 from napari_her2.core.geometry import Affine
 from napari_her2.core.registration import Registration
-from napari_her2.core.transform import Step, Transform, Warp
+from napari_her2.core.transform import Step, Transform
 from napari_her2.slides.registration.alignment import align
-from napari_her2.slides.registration.check import (
-    Split,
-    check,
-    look,
-    measure_error,
-    split,
-)
+from napari_her2.slides.registration.check import check, look, measure_error
+from napari_her2.slides.registration.error_squares import Bend
 from napari_her2.slides.registration.files import RegistrationFile
 from napari_her2.slides.registration.matching import Matches
+from napari_her2.slides.registration.parts import Split, split
 from napari_her2.slides.registration.section import Section, read_section, shrink
 from napari_her2.slides.registration.smooth import fit_affine, fit_warp
 from napari_her2.slides.registration.start import (
@@ -138,12 +134,13 @@ def register_sections(
         finalists.append((len(found) - n_chance, found, transform))
     _, matches, affine = max(finalists, key=lambda one: one[0])
     yield RegistrationStep(0.8, "bending")
-    checks, error = check(fixed, moving, affine, parts)
+    checks = check(fixed, moving, affine, parts)
     off_um = _off(None, checks)
     straight = None
     if len(matches) >= _LEAST_MATCHES:
         straight = fit_affine(matches, um_per_px=fixed.um_per_px)
-    warp = _bend(fixed, moving, affine, matches, parts)
+    bend = _bend(fixed, moving, affine, matches, parts)
+    warp = None if bend is None else bend.warp
     better: list[Step] = []
     for candidate, gain in ((straight, _GAIN_STRAIGHT), (warp, _GAIN_BENT)):
         if candidate is not None and _off(candidate, checks) < gain * off_um:
@@ -151,14 +148,15 @@ def register_sections(
             off_um = _off(candidate, checks)
     for change in reversed(better):
         changed = Transform("he", "he", (change,)).then(affine)
-        changed_error = measure_error(fixed, moving, changed, parts)
-        is_bent = isinstance(change, Warp)
+        is_bent = change is warp
+        error = measure_error(fixed, moving, changed, parts, bend if is_bent else None)
         # among places found as by chance a bend lies better by chance
-        if is_bent and not changed_error.is_evident:
+        if is_bent and not error.is_evident:
             continue
         how = "affine and smooth" if is_bent else "affine"
-        yield Registration(changed, changed_error, f"automatic, {how}")
+        yield Registration(changed, error, f"automatic, {how}")
         return
+    error = measure_error(fixed, moving, affine, parts)
     yield Registration(affine, error, "automatic, affine")
 
 
@@ -200,7 +198,7 @@ def _bend(
     affine: Transform,
     matches: Matches,
     parts: Split,
-) -> Warp | None:
+) -> Bend | None:
     """Return a smooth shift, to go before the affine map, that follows matches."""
     fit = partial(
         fit_warp,
@@ -215,10 +213,12 @@ def _bend(
     bent = _he_to_ihc(warp, *affine.steps)
     again, _ = look(fixed, moving, bent, parts.fit_px, reach_px=_SECOND_REACH_PX)
     if len(again) < _LEAST_MATCHES:
-        return warp
+        return Bend(warp, matches, fit)
     there = again.centres_um + again.shifts_um
     whole = warp.apply(there) - again.centres_um
-    return fit(replace(again, shifts_um=np.asarray(whole)))
+    again = replace(again, shifts_um=np.asarray(whole))
+    warp = fit(again)
+    return None if warp is None else Bend(warp, again, fit)
 
 
 def _off(change: Step | None, checks: Matches) -> float:

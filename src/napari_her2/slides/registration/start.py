@@ -147,10 +147,12 @@ class _Search:
         height, width = self.moving.shape
         field = (at[0] >= -0.5) & (at[0] <= height - 0.5)
         field &= (at[1] >= -0.5) & (at[1] <= width - 0.5)
-        images = [
-            ndimage.map_coordinates(one, at, order=1, mode="nearest") * field
-            for one in self._moving
-        ]
+        images = [np.zeros(field.shape, np.float32) for _ in self._moving]
+        for image, one in zip(images, self._moving, strict=True):
+            # half of the square is beside the turned section: nothing to look up
+            image[field] = ndimage.map_coordinates(
+                one, at[:, field], order=1, mode="nearest"
+            )
         return linear, field.astype(np.float32), images
 
     def _affine(self, linear: NDArray[np.float64], place: NDArray[np.intp]) -> Affine:
