@@ -75,6 +75,7 @@ suggestions = st.builds(
         st.integers(0, 9),
         words,
         words,
+        words,
     ),
 )  # fmt: skip
 thousandths = st.integers(0, 10**6).map(lambda number: number / 1000)
@@ -129,6 +130,7 @@ contents = {
     "stain": st.sampled_from(["he", "ihc"]),
     "finding": words,
     "controls": st.lists(controls, max_size=3).map(tuple),
+    "is_used": st.booleans(),
     "y_px": numbers,
     "x_px": numbers,
     "verdict": st.sampled_from(CellVerdict),
