@@ -76,6 +76,7 @@ suggestions = st.builds(
         st.integers(0, 9),
         words,
         words,
+        words,
     ),
     left_out=st.none() | st.builds(LeftOut, numbers, st.integers(), numbers),
 )  # fmt: skip
@@ -131,6 +132,7 @@ contents = {
     "stain": st.sampled_from(["he", "ihc"]),
     "finding": words,
     "controls": st.lists(controls, max_size=3).map(tuple),
+    "is_used": st.booleans(),
     "y_px": numbers,
     "x_px": numbers,
     "verdict": st.sampled_from(CellVerdict),

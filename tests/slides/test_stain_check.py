@@ -61,6 +61,23 @@ def test_real_ihc_with_dab_is_no_he(real, name):
         open_slide(real(name), stain=Stain.HE)
 
 
+def test_he_under_red_pen_is_no_ihc(real):
+    path = real("he_tiles_histolab/pil-images-rgb/tcga-red-pen.png")
+    open_slide(path, stain=Stain.HE).close()
+    with pytest.raises(SlideError, match=r"looks like H&E .* given as HER2 IHC"):
+        open_slide(path, stain=Stain.IHC)
+
+
+@pytest.mark.parametrize("name", REAL_IHC[:3])
+@pytest.mark.parametrize("share", [0.25, 0.6, 0.9])
+def test_red_pen_makes_no_he_of_ihc(real, png, name, share):
+    with open_slide(real(name)) as slide:
+        image = np.asarray(slide.levels[-1])[::2, ::2].astype(float)
+    ink = np.array([0.05, 0.55, 0.5])
+    image[: round(share * len(image))] *= 10**-ink
+    open_slide(png(image.round().astype(np.uint8)), stain=Stain.IHC).close()
+
+
 def test_scikit_images_ihc(png):
     from skimage.data import immunohistochemistry
 

@@ -5,13 +5,15 @@ from qtpy.QtCore import QPoint, Qt
 from qtpy.QtTest import QTest
 
 from napari_her2.app.cells_read import CellsFound
+from napari_her2.app.control_use import CHANGED
 from napari_her2.core.geometry import BoxPx
 from napari_her2.core.membrane import MembranePattern
 from napari_her2.core.region import Region
 from napari_her2.core.score import Score
-from napari_her2.review.events import CellCorrected
+from napari_her2.review.events import CellCorrected, ControlsUsed
 from napari_her2.widgets.cell_gallery import NOBODY
 from napari_her2.widgets.cell_panel import NOTHING, CellPanel
+from napari_her2.widgets.control_marks import NO_READER
 from napari_her2.widgets.pattern_bars import ROW_PX
 
 
@@ -145,3 +147,31 @@ def test_the_button_says_why_it_is_off(panel):
     panel.session.close_case()
     assert panel.isHidden()
     assert panel.message.text() == NOTHING
+
+
+def test_it_says_what_control_tissue_did_and_lets_it_be_switched_off(panel):
+    assert panel.use_controls.isHidden()
+    assert panel.controls.isHidden()
+    found = panel.session.state.cells.found
+    panel.session.quality.mark_control(Score.THREE, BoxPx(0, 0, 40, 40))
+    assert panel.use_controls.isVisible()
+    assert panel.use_controls.isChecked()
+    assert panel.stale.text() == CHANGED
+    box = [["3+", [0, 0, 40, 40]]]
+    words = "Thresholds of density × 1.20 by the 3+ control (31 complete membranes)."
+    panel.session.cells.absorb(
+        CellsFound(
+            found.region, found.cells, found.mpp, {"control_tissue_px": box}, words
+        )
+    )
+    assert panel.controls.text() == words
+    assert panel.stale.isHidden()
+    panel.use_controls.click()
+    assert not panel.session.state.use_controls
+    assert panel.stale.text() == CHANGED
+    told = panel.session.cells._journal.events()[-1]
+    assert isinstance(told, ControlsUsed)
+    assert told.reader.name == "Dr Demo"
+    panel.session.state.reader_name = ""
+    assert not panel.use_controls.isEnabled()
+    assert panel.use_controls.toolTip() == NO_READER

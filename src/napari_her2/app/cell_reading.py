@@ -9,13 +9,21 @@ before the window shows it, and a new version of the suggestion follows at once.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 import numpy as np
 
+from napari_her2.app.cell_steps import (
+    CellsRefused,
+    CellStep,
+    box_on_ihc,
+    on_ihc,
+    read_steps,
+)
 from napari_her2.app.cells_read import CellsFound, CellsRead, CellWork
+from napari_her2.app.control_use import CHANGED, ControlUse
 from napari_her2.app.pairing import why_not_both, why_not_both_in
 from napari_her2.app.quality_gate import blocked_by
 from napari_her2.app.run_plan import is_view_region, view_region_id
@@ -24,6 +32,7 @@ from napari_her2.core.cell_verdict import CellVerdict
 from napari_her2.core.errors import NotReadyError, ReviewError
 from napari_her2.core.geometry import BoxPx
 from napari_her2.core.membrane import MembranePattern
+from napari_her2.core.records import Suggestion
 from napari_her2.core.region import Region
 from napari_her2.core.score import Stain
 from napari_her2.review.events import CellCorrected, RegionKey
@@ -37,20 +46,6 @@ if TYPE_CHECKING:
     from napari_her2.app.state import SessionState
     from napari_her2.review.journal import Journal
     from napari_her2.slides.pair import SlidePair
-    from napari_her2.slides.quality.finding import QualityReport
-
-_EDGE_POINTS = 16
-"""Points on each side of a region that is carried to the other slide."""
-
-
-@dataclass(frozen=True, slots=True)
-class CellsRefused:
-    """The slide must not be scored, and why."""
-
-    reason: str
-
-
-CellStep = CellWork | CellsFound | CellsRefused
 
 
 class CellReading:
@@ -83,6 +78,8 @@ class CellReading:
         events = state.events
         events.pair.connect(self._on_pair)
         events.regions.connect(self._on_regions)
+        events.controls.connect(self._on_controls)
+        events.use_controls.connect(self._on_controls)
 
     @property
     def target(self) -> Region | None:
@@ -118,7 +115,7 @@ class CellReading:
         target = self.target
         if target is not None and target.is_excluded:
             return f"{target.name} is excluded: its cells do not count."
-        if target is None or _box_px(_on_ihc(pair, target), pair).is_empty:
+        if target is None or box_on_ihc(pair, on_ihc(pair, target)).is_empty:
             return "The IHC slide is not in view. Move the view back to it."
         return why_not_both_in(pair, target, state.error_limits)
 
@@ -144,7 +141,8 @@ class CellReading:
             kind for stain, kind in self._state.overruled if stain == Stain.IHC.value
         }
         report = reports[0] if reports else None
-        return _read(pair, target, report, overruled, self._cache_dir)
+        use = ControlUse.of(self._state)
+        return read_steps(pair, target, report, overruled, use, self._cache_dir)
 
     def absorb(self, step: CellStep) -> None:
         """Take in what a reading yielded."""
@@ -172,6 +170,11 @@ class CellReading:
         if row is not None and row.by_cells is not None:
             return None
         return f"Cells are read. {self._reading.why_hidden(read.region.region_id)}"
+
+    def why_stale(self, suggestion: Suggestion) -> str:
+        """Say that control tissue would set other thresholds now, empty if not."""
+        is_same = ControlUse.of(self._state).is_that_of(suggestion)
+        return "" if is_same else CHANGED
 
     def judge(self, row: int, verdict: CellVerdict) -> None:
         """Say what the cell in a row of the table is; the call follows at once.
@@ -274,8 +277,10 @@ class CellReading:
             found.mpp,
         )
         pair = self._state.pair
-        if pair is not None and (excluded := self._excluded(found.region)):
-            left = leave_out(corrected.cells, [_on_ihc(pair, one) for one in excluded])
+        if pair is not None:
+            out = [on_ihc(pair, one) for one in self._excluded(found.region)]
+            out += [_corners(mark.box_px) for mark in self._state.controls]
+            left = leave_out(corrected.cells, out)
             corrected = replace(corrected, cells=left)
         call = call_cells(corrected.cells, found.mpp, confirmed=corrected.confirmed)
         self._state.cells = CellsRead(found, corrected.cells, corrected.judged, call)
@@ -299,6 +304,9 @@ class CellReading:
         made = read.found.made | {
             "region_yx_px": region.vertices_yx,
             "excluded_yx_px": [one.vertices_yx for one in self._excluded(region)],
+            "controls_left_out_px": [
+                mark.box_px.as_tuple() for mark in self._state.controls
+            ],
         }
         if pair.he is not None:
             made |= {
@@ -313,6 +321,7 @@ class CellReading:
             n_judged=read.n_judged,
             tumour=read.tumour_words,
             slides=pair.fingerprints,
+            controls=read.found.controls,
         )
         self._reading.suggest(region, suggestion, is_seen=is_seen)
 
@@ -329,6 +338,19 @@ class CellReading:
             return
         is_shown = self.why_hidden() is None
         self._hold(replace(read.found, region=region))
+        self._suggest(is_seen=is_shown)
+
+    def _on_controls(self) -> None:
+        """Forget cells that would be read with other thresholds now."""
+        read = self._state.cells
+        row = None if read is None else self._reading.row_of(read.region.region_id)
+        if read is None or row is None or row.record.is_closed:
+            return
+        if row.record.by_cells is not None and self.why_stale(row.record.by_cells):
+            self._state.cells = None
+            return
+        is_shown = self.why_hidden() is None
+        self._hold(read.found)
         self._suggest(is_seen=is_shown)
 
     def _case_key(self) -> RegionKey | None:
@@ -352,61 +374,7 @@ class CellReading:
         )
 
 
-def _read(
-    pair: SlidePair,
-    region: Region,
-    report: QualityReport | None,
-    overruled: set[str],
-    cache_dir: Path | None,
-) -> Iterator[CellStep]:
-    import pyarrow as pa
-    from skimage.measure import points_in_poly
-
-    from napari_her2.cells.reading import propose_tumour, read_cells
-    from napari_her2.cells.staining import StainingLimits
-    from napari_her2.cells.store import CellStore
-    from napari_her2.cells.table import no_cells
-    from napari_her2.cells.why_not import why_not_scored
-    from napari_her2.inference.store import cache_root
-
-    slide = pair.ihc
-    if slide is None or slide.mpp is None:
-        raise NotReadyError("There is no IHC slide of known scale.", "Open one.")
-    yield CellWork("Looking at the stain", 0.0)
-    if reason := why_not_scored(slide, report, overruled):
-        yield CellsRefused(reason)
-        return
-    outline = _on_ihc(pair, region)
-    box = _box_px(outline, pair)
-    limits = StainingLimits()
-    store = CellStore(cache_dir or cache_root(), slide, Stain.IHC, limits)
-    steps = read_cells(slide, store.look, region_px=box, limits=limits, keep=store.keep)
-    parts = [no_cells()]
-    for step in steps:
-        parts.append(step.cells)
-        yield CellWork("Reading cells", step.done)
-    cells = propose_tumour(pa.concat_tables(parts).combine_chunks(), slide.mpp)
-    places = np.stack([cells["y_px"].to_numpy(), cells["x_px"].to_numpy()], -1)
-    inside = points_in_poly(places, outline)
-    yield CellsFound(region, cells.filter(pa.array(inside)), slide.mpp, store.made)
-
-
-def _on_ihc(pair: SlidePair, region: Region) -> NDArray[np.float64]:
-    """Return the outline (n, 2) of a region in level-0 pixels of the IHC slide."""
-    corners = np.array(region.vertices_yx)
-    if pair.he is None or pair.ihc is None:
-        return corners
-    share = np.linspace(0, 1, _EDGE_POINTS, endpoint=False)[:, None]
-    ends = np.roll(corners, -1, axis=0)
-    sides = [a + share * (b - a) for a, b in zip(corners, ends, strict=True)]
-    on_he_um = np.concatenate(sides) * (pair.he.mpp or 1.0)
-    outline: NDArray[np.float64] = pair.he_to_ihc.apply(on_he_um)
-    return outline / (pair.ihc.mpp or 1.0)
-
-
-def _box_px(outline: NDArray[np.float64], pair: SlidePair) -> BoxPx:
-    """Return the part of the IHC slide that an outline covers, possibly empty."""
-    (y0, x0), (y1, x1) = np.floor(outline.min(0)), np.ceil(outline.max(0))
-    box = BoxPx(int(y0), int(x0), int(y1), int(x1))
-    shape = pair.reference.shape if pair.ihc is None else pair.ihc.shape
-    return box.intersect(BoxPx.of_shape(shape))
+def _corners(box: BoxPx) -> NDArray[np.float64]:
+    return np.array(
+        [(box.y0, box.x0), (box.y0, box.x1), (box.y1, box.x1), (box.y1, box.x0)], float
+    )

@@ -36,13 +36,15 @@ class CellWork:
 class CellsFound:
     """The cells of a region as software read them, ``mpp`` that of their pixels.
 
-    ``made`` says how, see :mod:`napari_her2.cells.provenance`.
+    ``made`` says how, see :mod:`napari_her2.cells.provenance`; ``controls`` whether
+    control tissue set the thresholds.
     """
 
     region: Region
     cells: pa.Table
     mpp: float
     made: dict[str, Any] = field(default_factory=dict)
+    controls: str = ""
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -19,7 +19,12 @@ from napari_her2.core.errors import ReviewError
 from napari_her2.core.geometry import BoxPx
 from napari_her2.core.records import CONTROL_SCORES, ControlMark, Reader
 from napari_her2.core.score import Score, Stain
-from napari_her2.review.events import ControlsMarked, QualityOverruled, RegionKey
+from napari_her2.review.events import (
+    ControlsMarked,
+    ControlsUsed,
+    QualityOverruled,
+    RegionKey,
+)
 from napari_her2.slides.quality.finding import FindingKind
 
 if TYPE_CHECKING:
@@ -48,9 +53,10 @@ class QualityCheck:
     Parameters
     ----------
     state
-        Of the session; ``quality``, ``overruled`` and ``controls`` are kept up to date.
+        Of the session; ``quality``, ``overruled``, ``controls`` and ``use_controls``
+        are kept up to date.
     journal
-        Where an overruling, or a mark, is committed first.
+        Where an overruling, or what is said of controls, is committed first.
     """
 
     def __init__(self, state: SessionState, journal: Journal) -> None:
@@ -142,6 +148,23 @@ class QualityCheck:
         if self._state.controls:
             self._set_controls(())
 
+    def use_controls(self, is_used: bool) -> None:
+        """Have marked control tissue set the thresholds of cells, or not; journaled.
+
+        Raises
+        ------
+        ReviewError
+            If no reader is named, or no case is open.
+        """
+        if is_used == self._state.use_controls:
+            return
+        reader, key = self._who_and_what()
+        utc = datetime.now(UTC)
+        self._journal.append(
+            ControlsUsed(key=key, utc=utc, reader=reader, is_used=is_used)
+        )
+        self._recall()
+
     def is_overruled(self, report: QualityReport, finding: Finding) -> bool:
         """Whether a reader overruled a finding on these slides."""
         return key_of(report, finding) in self._state.overruled
@@ -161,6 +184,7 @@ class QualityCheck:
         """Bring marks and overrulings up to date with the journal."""
         key = self._case_key()
         marks: _Marks = ()
+        is_used = True
         overruled: set[tuple[str, str]] = set()
         for event in () if key is None else self._journal.events(key.case_id):
             if event.key != key:
@@ -171,7 +195,10 @@ class QualityCheck:
                 marks = event.controls
                 # what was overruled was said of other tissue
                 overruled.discard((Stain.IHC.value, FindingKind.CONTROL.value))
+            elif isinstance(event, ControlsUsed):
+                is_used = event.is_used
         self._state.controls = marks
+        self._state.use_controls = is_used
         self._state.overruled = tuple(sorted(overruled))
 
     def _set_controls(self, marks: _Marks) -> None:

@@ -67,7 +67,8 @@ class SessionState:
     the next case opened with its colours in sRGB where a slide has an ICC profile.
     ``quality`` is what was found on the slides, none before they were looked at;
     ``overruled`` names findings, by stain and kind, that a reader overruled;
-    ``controls`` are marks round control tissue on the IHC.
+    ``controls`` are marks round control tissue on the IHC, and ``use_controls`` tells
+    whether they set the thresholds of cells.
     ``cells`` is what was read from the cells of the IHC slide, as its readers
     corrected it.
     """
@@ -97,6 +98,7 @@ class SessionState:
     quality: tuple[QualityReport, ...] = ()
     overruled: tuple[tuple[str, str], ...] = ()
     controls: tuple[ControlMark, ...] = ()
+    use_controls: bool = True
     cells: CellsRead | None = None
     cell_work: CellWork = field(default_factory=CellWork)
 

@@ -10,14 +10,15 @@ so the factor is bounded, and a control that is not as it should be is refused.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Final
 
 import numpy as np
 import pyarrow as pa
 
-from napari_her2.cells.reading import SlideLook, propose_tumour, read_cells
+from napari_her2.cells.reading import Keep, SlideLook, propose_tumour, read_cells
 from napari_her2.cells.staining import StainingLimits
 from napari_her2.cells.table import no_cells
 from napari_her2.core.errors import UsageError
@@ -65,12 +66,20 @@ def scaled(limits: StainingLimits, factor: float) -> StainingLimits:
 
 
 def calibrate(
-    slide: Slide, look: SlideLook, controls: Sequence[ControlMark]
+    slide: Slide,
+    look: SlideLook,
+    controls: Sequence[ControlMark],
+    keep_of: Callable[[StainingLimits], Keep] | None = None,
 ) -> Calibration:
     """Read marked control tissue and set the thresholds by it.
 
     The 3+ control sets the factor; a 0 control is read with the new thresholds and must
     not be stained. A 1+ control is not used.
+
+    Parameters
+    ----------
+    keep_of
+        Returns where tiles come from that were read before with given thresholds.
 
     Raises
     ------
@@ -78,9 +87,10 @@ def calibrate(
         If a control lies beside the slide, has too few cells or is not as it should be.
     """
     boxes = {mark.score: mark.box_px for mark in controls}
+    read = partial(_cells, slide, look, keep_of)
     found = Calibration()
     if Score.THREE in boxes:
-        cells = _cells(slide, look, boxes[Score.THREE], "3+", found.limits)
+        cells = read(boxes[Score.THREE], "3+", found.limits)
         complete = cells["completeness"].to_numpy() >= found.limits.complete_share
         share = complete.mean()
         if share < LEAST_COMPLETE:
@@ -95,7 +105,7 @@ def calibrate(
         limits = scaled(found.limits, factor)
         found = Calibration(limits, factor, control_od, int(complete.sum()))
     if Score.ZERO in boxes:
-        cells = _cells(slide, look, boxes[Score.ZERO], "0", found.limits)
+        cells = read(boxes[Score.ZERO], "0", found.limits)
         share = (cells["pattern"].to_numpy() > 0).mean()
         if share > MOST_STAINED:
             raise _refusal(f"the 0 is stained in {share:.0%} of cells")
@@ -103,12 +113,18 @@ def calibrate(
 
 
 def _cells(
-    slide: Slide, look: SlideLook, box_px: BoxPx, name: str, limits: StainingLimits
+    slide: Slide,
+    look: SlideLook,
+    keep_of: Callable[[StainingLimits], Keep] | None,
+    box_px: BoxPx,
+    name: str,
+    limits: StainingLimits,
 ) -> pa.Table:
     inside = box_px.intersect(BoxPx.of_shape(slide.shape))
     parts = [no_cells()]
     if not inside.is_empty:
-        steps = read_cells(slide, look, region_px=inside, limits=limits)
+        keep = None if keep_of is None else keep_of(limits)
+        steps = read_cells(slide, look, region_px=inside, limits=limits, keep=keep)
         parts += [step.cells for step in steps]
     cells = propose_tumour(pa.concat_tables(parts).combine_chunks(), slide.mpp or 0.0)
     cells = cells.filter(cells["is_tumour"])

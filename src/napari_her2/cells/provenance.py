@@ -44,12 +44,14 @@ def reading_record(slide: Slide, look: SlideLook, limits: StainingLimits) -> Mad
     Thresholds ending in ``_od`` are optical densities, those in ``_share`` shares in
     [0, 1]; vectors are optical densities of (R, G, B) per unit of dye.
     """
-    learned = {
+    learned: Made = {
         "white_rgb": look.white,
         "stain_vectors_od": asdict(look.vectors),
         "nuclei": asdict(look.nuclei),
         "thresholds": asdict(limits),
     }
+    if look.detector is not None:
+        learned["detector"] = look.detector.record
     plain: Made = json.loads(json.dumps(learned))
     return slide_record(slide, look.stain) | plain
 

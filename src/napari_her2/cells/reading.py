@@ -20,6 +20,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 from scipy import ndimage
 
+from napari_her2.cells.detector import Detector, Labels, at_scale
 from napari_her2.cells.dyes import DyeMaps
 from napari_her2.cells.membrane import MembraneRays, trace_membranes
 from napari_her2.cells.nuclei import NucleusScale, find_nuclei, measure_scale
@@ -63,12 +64,16 @@ _DAB_IN_NUCLEI: Final = 0.7
 
 @dataclass(frozen=True, slots=True)
 class SlideLook:
-    """What is learned about a slide before its cells are read."""
+    """What is learned about a slide before its cells are read.
+
+    Where there is a ``detector`` it finds the nuclei, and ``nuclei`` is not used.
+    """
 
     stain: Stain
     white: tuple[float, float, float]
     vectors: StainVectors
     nuclei: NucleusScale
+    detector: Detector | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -262,10 +267,17 @@ def _reading_px(box: BoxPx, step: float) -> BoxPx:
     return BoxPx(*(round(side / step) for side in box.as_tuple()))
 
 
-def _read(slide: Slide, box: BoxPx) -> Image:
-    step = MPP / _mpp_of(slide)
-    to_level0 = Affine(((step, 0.0, box.y0 * step), (0.0, step, box.x0 * step)))
-    return read_mapped(slide, to_level0, box.shape)
+def _read(slide: Slide, box: BoxPx, mpp: float = MPP) -> Image:
+    """Return what lies in a box (px of the reading), at any scale."""
+    corner, step = MPP / _mpp_of(slide), mpp / _mpp_of(slide)
+    to_level0 = Affine(((step, 0.0, box.y0 * corner), (0.0, step, box.x0 * corner)))
+    height, width = (round(side * MPP / mpp) for side in box.shape)
+    return read_mapped(slide, to_level0, (height, width))
+
+
+def _detect(slide: Slide, detector: Detector, box: BoxPx) -> Labels:
+    found = detector.find(_read(slide, box, detector.mpp))
+    return at_scale(found, box.shape, MPP)
 
 
 def _nuclear(haematoxylin: Floats, second: Floats, stain: Stain) -> Floats:
@@ -277,11 +289,16 @@ def _nuclear(haematoxylin: Floats, second: Floats, stain: Stain) -> Floats:
 def _read_tile(
     slide: Slide, look: SlideLook, tile: BoxPx, limits: StainingLimits
 ) -> pa.Table:
-    image = _read(slide, tile.padded(HALO_PX))
+    around = tile.padded(HALO_PX)
+    image = _read(slide, around)
     density = optical_density(image, np.array(look.white, np.float32))
     haematoxylin, second = unmix(density, look.vectors)
     is_ihc = look.stain is Stain.IHC
-    nuclei = find_nuclei(_nuclear(haematoxylin, second, look.stain), MPP, look.nuclei)
+    if look.detector is None:
+        blue = _nuclear(haematoxylin, second, look.stain)
+        nuclei = find_nuclei(blue, MPP, look.nuclei)
+    else:
+        nuclei = _detect(slide, look.detector, around)
     n = int(nuclei.max())
     if n == 0:
         return no_cells()

@@ -12,6 +12,7 @@ import pyarrow as pa
 
 from napari_her2.cells.calibration import Calibration, calibrate
 from napari_her2.cells.call import CellCall, call_cells
+from napari_her2.cells.detector import Detector
 from napari_her2.cells.geojson import read_area
 from napari_her2.cells.provenance import reading_record
 from napari_her2.cells.reading import SlideLook, look_at, propose_tumour, read_cells
@@ -68,8 +69,8 @@ class ScoreFound:
     calibration: Calibration | None = None
 
 
-def score_file(asked: ScoreAsked) -> ScoreFound:
-    """Read the cells of an image and call its score.
+def score_file(asked: ScoreAsked, detector: Detector | None = None) -> ScoreFound:
+    """Read the cells of an image and call its score; a detector may find the nuclei.
 
     Never raises for what is in the file: an image that cannot be read or scored is
     ``NotAssessable`` with its reason.
@@ -95,7 +96,7 @@ def score_file(asked: ScoreAsked) -> ScoreFound:
             notes = _clipped(area, slide.shape)
             if not asked.force and (stop := why_not_scored(scaled, area=area)):
                 return found(NotAssessable(stop), stop)
-            look = _look(scaled, area)
+            look = _look(scaled, area, detector=detector)
             calibration = calibrate(scaled, look, asked.controls)
             cells = call_cells(
                 _cells(scaled, look, area, calibration.limits),
@@ -109,6 +110,8 @@ def score_file(asked: ScoreAsked) -> ScoreFound:
     reason = call.reason if isinstance(call, NotAssessable) else cells.reading.rule
     if asked.controls:
         notes = (*notes, f"thresholds × {calibration.factor:.2f} by control tissue")
+    if detector is not None:
+        notes = (*notes, detector.words)
     said = "; ".join((reason, *cells.reading.straddles, *notes))
     return found(call, said, cells, calibration)
 
@@ -118,6 +121,7 @@ def cells_of(
     area: TumourArea | None = None,
     stain: Stain = Stain.IHC,
     tell: Callable[[float], None] = lambda done: None,
+    detector: Detector | None = None,
 ) -> pa.Table:
     """Return all cells of an open slide, or of an area that a person calls tumour.
 
@@ -125,11 +129,17 @@ def cells_of(
     plainly a lymphocyte or stroma: the same rule as in the proposal. The table says
     how it was made.
     """
-    return _cells(slide, _look(slide, area, stain), area, tell=tell)
+    return _cells(slide, _look(slide, area, stain, detector), area, tell=tell)
 
 
-def _look(slide: Slide, area: TumourArea | None, stain: Stain = Stain.IHC) -> SlideLook:
-    return look_at(slide, stain, None if area is None else area.bounds, area)
+def _look(
+    slide: Slide,
+    area: TumourArea | None,
+    stain: Stain = Stain.IHC,
+    detector: Detector | None = None,
+) -> SlideLook:
+    look = look_at(slide, stain, None if area is None else area.bounds, area)
+    return replace(look, detector=detector)
 
 
 def _cells(

@@ -13,12 +13,14 @@ import os
 import uuid
 from collections.abc import Callable
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from napari_her2.cells.detector import Detector
 from napari_her2.cells.nuclei import NucleusScale
 from napari_her2.cells.provenance import Made, key_of, reading_record, slide_record
 from napari_her2.cells.reading import SlideLook, look_at
@@ -43,7 +45,7 @@ class CellStore:
     ----------
     root
         Folder of caches.
-    slide, stain, limits
+    slide, stain, limits, detector
         What is read, and how. Reads blocks all over the slide if its look is not kept.
 
     Attributes
@@ -59,10 +61,15 @@ class CellStore:
     """
 
     def __init__(
-        self, root: Path, slide: Slide, stain: Stain, limits: StainingLimits
+        self,
+        root: Path,
+        slide: Slide,
+        stain: Stain,
+        limits: StainingLimits,
+        detector: Detector | None = None,
     ) -> None:
         folder = root / "cells"
-        self.look = _look(folder, slide, stain)
+        self.look = replace(_look(folder, slide, stain), detector=detector)
         self.made: Made = reading_record(slide, self.look, limits)
         self._folder = folder / key_of(self.made)
         _prune(folder, MOST_BYTES)

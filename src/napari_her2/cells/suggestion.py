@@ -21,6 +21,7 @@ def suggest_from_cells(
     n_judged: int,
     tumour: str,
     slides: tuple[tuple[str, str], ...],
+    controls: str = "",
 ) -> Suggestion:
     """Return the call of a region with what it rests on.
 
@@ -37,6 +38,8 @@ def suggest_from_cells(
     slides
         Pairs of stain and fingerprint: the IHC slide, and the H&E slide where the
         region was drawn on it.
+    controls
+        Whether control tissue set the thresholds, in words.
     """
     reading = call.reading
     if not reading.n_cells:
@@ -57,5 +60,5 @@ def suggest_from_cells(
             software=str(made.get("software", "")),
             parameters=parameters_of(parameters | rules),
         ),
-        cells=CellBasis(reading, n_judged, tumour, call.heterogeneity.kind),
+        cells=CellBasis(reading, n_judged, tumour, call.heterogeneity.kind, controls),
     )

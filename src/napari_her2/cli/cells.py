@@ -26,12 +26,21 @@ def cells(
     mpp: Annotated[
         float | None, typer.Option(help="µm per pixel, where the file does not say.")
     ] = None,
+    detector: Annotated[
+        Path | None,
+        typer.Option(help="TorchScript file (InstanSeg) that finds the nuclei."),
+    ] = None,
 ) -> None:
     """Find the cells of an image: places, nuclei, membranes, tumour or not."""
     from napari_her2.cells.score_file import cells_of
     from napari_her2.cells.table import write_cells
     from napari_her2.slides.slide import open_slide
 
+    own = None
+    if detector is not None:
+        from napari_her2.inference.torchscript_detector import load_detector
+
+        own = load_detector(detector)
     with open_slide(image) as slide:
         scaled = slide if mpp is None else slide.with_mpp(mpp)
         if scaled.mpp is None:
@@ -44,6 +53,7 @@ def cells(
                 scaled,
                 stain=stain,
                 tell=lambda done: shown.update(task, completed=round(100 * done)),
+                detector=own,
             )
     write_cells(found, out)
     typer.echo(f"{found.num_rows} cells: {out}")

@@ -23,6 +23,7 @@ from napari_her2.core.records import ControlMark
 from napari_her2.core.score import NotAssessable, Score
 
 if TYPE_CHECKING:
+    from napari_her2.cells.detector import Detector
     from napari_her2.cells.score_file import ScoreAsked, ScoreFound
     from napari_her2.core.guideline import GuidelineReading
 
@@ -73,6 +74,10 @@ def score(
         str | None,
         typer.Option(help="0 control on the slide, Y0,X0,Y1,X1: must be unstained."),
     ] = None,
+    detector: Annotated[
+        Path | None,
+        typer.Option(help="TorchScript file (InstanSeg) that finds the nuclei."),
+    ] = None,
     least_cells: Annotated[
         int, typer.Option(min=1, help="Fewer tumour cells are not assessable.")
     ] = LEAST_CELLS,
@@ -97,11 +102,12 @@ def score(
         ScoreAsked(path, mpp, box, force, least_cells, drawn, controls)
         for path, drawn in zip(images, outlines, strict=True)
     ]
+    _detector(detector)
     out.parent.mkdir(parents=True, exist_ok=True)
     rows: dict[Path, list[str]] = {}
     with bar() as shown:
         task = shown.add_task("images", total=len(asked))
-        for found in _score_all(asked, processes):
+        for found in _score_all(asked, processes, detector):
             rows[found.asked.path] = row_of(found)
             shown.advance(task)
     with out.open("w", encoding="utf-8", newline="") as stream:
@@ -203,17 +209,19 @@ def _box(text: str) -> BoxPx:
     return box
 
 
-def _score_all(asked: Sequence[ScoreAsked], processes: int) -> Iterator[ScoreFound]:
+def _score_all(
+    asked: Sequence[ScoreAsked], processes: int, detector: Path | None
+) -> Iterator[ScoreFound]:
     """Score images in processes of their own; one that dies costs its image alone."""
     if processes == 1 or len(asked) == 1:
         for one in asked:
-            yield _guarded(one)
+            yield _guarded(one, detector)
         return
     waiting = list(asked)
     context = multiprocessing.get_context("spawn")
     while waiting:
         with ProcessPoolExecutor(processes, mp_context=context) as pool:
-            jobs = {pool.submit(_guarded, one): one for one in waiting}
+            jobs = {pool.submit(_guarded, one, detector): one for one in waiting}
             try:
                 for job in as_completed(jobs):
                     found = job.result()
@@ -224,12 +232,21 @@ def _score_all(asked: Sequence[ScoreAsked], processes: int) -> Iterator[ScoreFou
                 yield _lost(waiting.pop(0))
 
 
-def _guarded(asked: ScoreAsked) -> ScoreFound:
+def _detector(path: Path | None) -> Detector | None:
+    """Load the detector that was asked for, once in each process."""
+    if path is None:
+        return None
+    from napari_her2.inference.torchscript_detector import load_detector
+
+    return load_detector(path)
+
+
+def _guarded(asked: ScoreAsked, detector: Path | None) -> ScoreFound:
     """Score one image; an error of ours is a row, not the end of the run."""
     from napari_her2.cells.score_file import ScoreFound, score_file
 
     try:
-        return score_file(asked)
+        return score_file(asked, _detector(detector))
     except Exception as error:  # noqa: BLE001 - a thousand images follow
         reason = f"unexpected {type(error).__name__}; please report it"
         return ScoreFound(asked, NotAssessable(reason), reason, None, 0.0)

@@ -109,12 +109,16 @@ class CellBasis:
         Who said where the tumour is.
     heterogeneity
         How the strongest cells lie: clustered, scattered, none or too few.
+    controls
+        Whether marked control tissue set the thresholds, in words; empty where none
+        was marked.
     """
 
     reading: GuidelineReading
     n_judged: int
     tumour: str
     heterogeneity: str
+    controls: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -39,6 +39,7 @@ from napari_her2.review.events import (
     CellsShown,
     Confirmed,
     ControlsMarked,
+    ControlsUsed,
     Deferred,
     Exported,
     FirstRead,
@@ -73,6 +74,7 @@ KINDS: dict[str, type[AnyEvent]] = {
     "registration set": RegistrationSet,
     "quality overruled": QualityOverruled,
     "controls marked": ControlsMarked,
+    "controls used": ControlsUsed,
     "cell corrected": CellCorrected,
     "exported": Exported,
 }
@@ -218,6 +220,7 @@ def _cells_to_json(cells: CellBasis | None) -> dict[str, Any] | None:
         "n_judged": cells.n_judged,
         "tumour": cells.tumour,
         "heterogeneity": cells.heterogeneity,
+        "controls": cells.controls,
     }
 
 
@@ -243,6 +246,7 @@ def _cells_from_json(content: Any) -> CellBasis | None:
         n_judged=int(content["n_judged"]),
         tumour=_text(content["tumour"]),
         heterogeneity=_text(content["heterogeneity"]),
+        controls=_text(content.get("controls", "")),
     )
 
 
@@ -346,6 +350,7 @@ _FIELDS: dict[str, _Field] = {
     "stain": _Field(_same, _text),
     "finding": _Field(_same, _text),
     "controls": _Field(_controls_to_json, _controls_from_json),
+    "is_used": _Field(_same, _truth),
     "y_px": _Field(float, float),
     "x_px": _Field(float, float),
     "verdict": _Field(str, CellVerdict),

@@ -226,6 +226,16 @@ class ControlsMarked(PersonsAct):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ControlsUsed(PersonsAct):
+    """A reader had marked control tissue set the thresholds of cells, or not.
+
+    The key is that of the case; until somebody says so it sets them.
+    """
+
+    is_used: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class CellCorrected(PersonsAct):
     """A reader said what a cell of the IHC slide is, or took that back.
 
@@ -264,6 +274,7 @@ AnyEvent = (
     | RegistrationSet
     | QualityOverruled
     | ControlsMarked
+    | ControlsUsed
     | CellCorrected
     | Exported
 )

@@ -21,6 +21,7 @@ from napari_her2.review.events import (
     CellsShown,
     Confirmed,
     ControlsMarked,
+    ControlsUsed,
     Deferred,
     Exported,
     FirstRead,
@@ -44,6 +45,7 @@ _ABOUT_THE_CASE = (
     | RegistrationSet
     | QualityOverruled
     | ControlsMarked
+    | ControlsUsed
     | CellCorrected
     | Exported
 )

@@ -23,6 +23,10 @@ from napari_her2.core.score import Stain
 from napari_her2.slides.slide import Slide
 
 _MIN_TISSUE_PX: Final = 1500
+_RED_INK: Final = (0.12, 0.36)
+"""Red pen is no stain: red's share of the absorption below the first, blue's above the
+second (:mod:`napari_her2.slides.quality.pen`). DAB has at least 0.17 of red."""
+
 _DARK: Final = 60
 """A pixel whose brightest channel is below this is black, not stained."""
 
@@ -55,6 +59,8 @@ def stain_colours(image: NDArray[np.uint8]) -> StainColours:
         density.append(np.maximum(-np.log10(np.maximum(channel, 1) / white), 0))
     total = density[0] + density[1] + density[2]
     is_tissue = (total > 0.15) & (total < 4)
+    is_ink = (density[0] < _RED_INK[0] * total) & (density[2] > _RED_INK[1] * total)
+    is_tissue &= ~is_ink
     n_tissue_px = int(is_tissue.sum())
     if n_tissue_px == 0:
         return StainColours(0, 0.0, 0.0, 0.0, 0.0, dark)

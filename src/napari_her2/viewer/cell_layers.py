@@ -56,6 +56,8 @@ class CellLayers:
 
     changed = Signal()
     """Other patterns are shown, or another cell is selected."""
+    drawn = Signal()
+    """The outlines were drawn anew, moved, or are gone."""
 
     def __init__(self, viewer: Any, session: Session) -> None:
         self._viewer = ref(viewer)
@@ -86,6 +88,12 @@ class CellLayers:
     def read(self) -> CellsRead | None:
         """What may be shown of the cells now."""
         return None if self._session.cells.why_hidden() else self._session.state.cells
+
+    @property
+    def outlines(self) -> Any:
+        """The layer of the outlines in view, None while there is none."""
+        viewer = self._viewer()
+        return None if viewer is None else find(viewer.layers, Role.CELL_OUTLINES)
 
     def filter(self, patterns: frozenset[MembranePattern]) -> None:
         """Show the cells of these patterns alone."""
@@ -138,6 +146,8 @@ class CellLayers:
                 self._add(viewer, read)
         self._drawn = read
         self._draw_outlines()
+        if read is None:
+            self.drawn.emit()
 
     def _add(self, viewer: Any, read: CellsRead) -> None:
         pair, case = self._session.state.pair, self._session.state.case
@@ -205,8 +215,9 @@ class CellLayers:
             made = outline_vectors(read.cells, some, read.found.mpp, more_um)
             vectors.append(made.reshape(-1, 2, 2))
             colors.append(np.repeat(color, made.shape[1], axis=0))
-        _set_lines(lines, np.concatenate(vectors), np.concatenate(colors))
+        set_lines(lines, np.concatenate(vectors), np.concatenate(colors))
         lines.edge_width = LINE_PX / zoom
+        self.drawn.emit()
 
     def _shown(self, read: CellsRead) -> NDArray[np.bool_]:
         pattern = read.cells["pattern"].to_numpy()
@@ -256,6 +267,7 @@ class CellLayers:
             for role in (Role.CELLS, Role.CELL_OUTLINES):
                 if (layer := find(viewer.layers, role)) is not None:
                     layer.affine = slide_to_world(now, Stain.IHC)
+            self.drawn.emit()
 
 
 def _set_dots(dots: Any, colors: NDArray[np.float64], shown: NDArray[np.bool_]) -> None:
@@ -269,7 +281,7 @@ def _set_dots(dots: Any, colors: NDArray[np.float64], shown: NDArray[np.bool_]) 
         dots.face_color = wanted
 
 
-def _set_lines(
+def set_lines(
     lines: Any, vectors: NDArray[np.float64], colors: NDArray[np.float64]
 ) -> None:
     """Draw vectors in their colours; the layer grows and never shrinks.

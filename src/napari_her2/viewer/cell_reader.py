@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from napari_her2.app.cell_reading import CellStep
+from napari_her2.app.cell_steps import CellStep
 from napari_her2.app.session import Session
 from napari_her2.app.status import Notice
 from napari_her2.slides.pair import SlidePair

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import os
 import sys
 import threading
@@ -13,10 +14,13 @@ from threading import Event
 from typing import Any, Generic, TypeVar
 
 from napari.qt.threading import create_worker
+from superqt.utils import WorkerBase
 
 from napari_her2.core.errors import Her2Error
 
 NICENESS = 10
+LEAVE_MS = 30_000
+"""How long the program waits at its end for work that runs."""
 
 Step = TypeVar("Step")
 
@@ -130,3 +134,14 @@ def give_way() -> None:
     if sys.platform == "linux":
         with suppress(OSError):
             os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), NICENESS)
+
+
+@atexit.register
+def wait_for_threads(most_ms: int = LEAVE_MS) -> None:
+    """Stop all work, and wait for its threads before the program ends.
+
+    Qt's objects are gone soon after, and a thread that then tells of its work aborts
+    the program. A window waits by itself; a script that ends does not.
+    """
+    with suppress(RuntimeError):
+        WorkerBase.await_workers(most_ms)

@@ -2,17 +2,27 @@
 
 from __future__ import annotations
 
-from qtpy.QtWidgets import QComboBox, QHBoxLayout, QProgressBar, QVBoxLayout, QWidget
+from qtpy.QtWidgets import (
+    QCheckBox,
+    QComboBox,
+    QHBoxLayout,
+    QProgressBar,
+    QVBoxLayout,
+    QWidget,
+)
 
+from napari_her2.app.control_use import ControlUse
 from napari_her2.app.state import RegionReview
 from napari_her2.core.membrane import MembranePattern
 from napari_her2.core.records import CellBasis
 from napari_her2.core.score import NotAssessable
 from napari_her2.viewer.cell_map import Mapped
 from napari_her2.viewer.desk import Desk
+from napari_her2.viewer.notices import noticed
 from napari_her2.viewer.roles import Role
 from napari_her2.widgets.call_head import CallHead
 from napari_her2.widgets.cell_gallery import CellGallery
+from napari_her2.widgets.control_marks import NO_READER
 from napari_her2.widgets.legend import Legend
 from napari_her2.widgets.panel import Listener
 from napari_her2.widgets.pattern_bars import PatternBars
@@ -27,6 +37,10 @@ from napari_her2.widgets.style import button, enable, fill, label
 
 NOTHING = "Score the real IHC by its cells: no model is needed."
 READ_AGAIN = "Read the cells again to see them on the slide."
+USE_TIP = (
+    "On: how dense the membranes of the marked 3+ are sets the thresholds of density, "
+    "and the 0 must be unstained. A convention of this program; kept in the journal."
+)
 MAP_TIP = (
     "Percent of the tumour cells in squares of 100 µm; clear where fewer than 10 "
     "of them lie"
@@ -58,6 +72,10 @@ class CellPanel(Listener):
         self.bars = PatternBars()
         self.bars.toggled.connect(self._on_toggled)
         self.count = label(look="muted", wrap=True)
+        self.use_controls = QCheckBox("Thresholds by the marked control tissue")
+        self.use_controls.clicked.connect(self._on_use_controls)
+        self.controls = label(look="muted", wrap=True)
+        self.stale = label(look="caution", wrap=True)
         self.advice = label(wrap=True)
         self.network = label(look="muted", wrap=True)
         self.map = QComboBox()
@@ -85,6 +103,7 @@ class CellPanel(Listener):
             events.first_read_required,
             desk.cell_layers.changed,
         )
+        self.follow(self._draw, events.controls, events.use_controls)
         self.follow(self._draw_map, desk.cell_map.changed)
         self.follow(
             self._draw_button,
@@ -112,6 +131,8 @@ class CellPanel(Listener):
         mapping.addWidget(self.legend)
         inner.addWidget(self.bars)
         inner.addWidget(self.count)
+        inner.addWidget(self.controls)
+        inner.addWidget(self.stale)
         inner.addLayout(mapping)
         for widget in (
             self.gallery,
@@ -126,6 +147,7 @@ class CellPanel(Listener):
         layout.addLayout(title)
         layout.addWidget(self.bar)
         layout.addLayout(progress)
+        layout.addWidget(self.use_controls)
         layout.addWidget(self.message)
         layout.addWidget(self._open)
         layout.addWidget(self.regions)
@@ -151,6 +173,11 @@ class CellPanel(Listener):
         basis = None
         if row is not None and row.by_cells is not None:
             basis = row.by_cells.cells
+        use = ControlUse.of(self.session.state)
+        self.use_controls.setVisible(bool(use.marks))
+        self.use_controls.setChecked(use.is_on)
+        is_named = self.session.state.reader is not None
+        enable(self.use_controls, None if is_named else NO_READER, USE_TIP)
         self.message.setVisible(basis is None and not is_working)
         self.message.setText(self._why_empty(row))
         self._open.setVisible(basis is not None)
@@ -171,6 +198,11 @@ class CellPanel(Listener):
         self.convention.setVisible(is_scored and reading.is_convention)
         self.bars.show_shares(reading.shares, self.desk.cell_layers.patterns)
         self.count.setText(count_line(basis))
+        fill(self.controls, basis.controls)
+        stale = ""
+        if row.by_cells is not None and not row.record.is_closed:
+            stale = self.session.cells.why_stale(row.by_cells)
+        fill(self.stale, stale)
         fill(self.advice, advice_lines(basis))
         read = self.desk.cell_layers.read
         is_there = read is not None and read.region.region_id == row.region.region_id
@@ -193,6 +225,10 @@ class CellPanel(Listener):
     def _on_toggled(self, pattern: MembranePattern) -> None:
         layers = self.desk.cell_layers
         layers.filter(layers.patterns ^ {pattern})
+
+    def _on_use_controls(self, is_used: bool) -> None:
+        with noticed(self.session):
+            self.session.quality.use_controls(is_used)
 
     def _on_cancel(self) -> None:
         self.cancel.setEnabled(False)

@@ -9,6 +9,7 @@ from qtpy.QtCore import QEvent
 from qtpy.QtWidgets import QFrame, QHBoxLayout, QLabel, QStackedLayout, QVBoxLayout
 
 from napari_her2.app.pairing import on_both
+from napari_her2.viewer.cell_mirror import CellMirror
 from napari_her2.viewer.desk import Desk
 from napari_her2.viewer.linked_camera import LinkedCameras
 from napari_her2.viewer.palette import SYNTHETIC
@@ -127,6 +128,7 @@ class ComparePane(QFrame):
         super().__init__()
         self.twin = Twin(desk.viewer, *roles)
         self.regions = RegionMirror(self.twin, desk.session)
+        self.cells = CellMirror(self.twin, desk.cell_layers)
         self.canvas = QtViewer(self.twin.model)
         self.canvas.setMinimumHeight(CANVAS_PX)
         self.nothing = label(look="muted", wrap=True)
@@ -148,6 +150,7 @@ class ComparePane(QFrame):
         """Close the canvas."""
         self.twin.changed.disconnect(self._draw)
         self.regions.close()
+        self.cells.close()
         self.twin.close()
         self.canvas.close()
         self.canvas.deleteLater()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from qtpy.QtCore import Qt
-from qtpy.QtWidgets import QFrame, QLabel, QPushButton, QSizePolicy
+from qtpy.QtWidgets import QAbstractButton, QFrame, QLabel, QPushButton, QSizePolicy
 
 from napari_her2.viewer.palette import ACCENT, SYNTHETIC
 
@@ -91,7 +91,7 @@ def rule() -> QFrame:
     return made
 
 
-def enable(widget: QPushButton, refusal: str | None, tip: str) -> None:
+def enable(widget: QAbstractButton, refusal: str | None, tip: str) -> None:
     """Enable a button, or disable it with the reason as its tooltip."""
     widget.setEnabled(refusal is None)
     widget.setToolTip(tip if refusal is None else refusal)
