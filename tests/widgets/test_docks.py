@@ -17,6 +17,7 @@ from napari_her2.core.records import (
     GateVerdict,
     Provenance,
 )
+from napari_her2.core.region import Region
 from napari_her2.core.registration import Registration, RegistrationError
 from napari_her2.core.score import NotAssessable, Score
 from napari_her2.core.transform import Transform, Warp
@@ -24,6 +25,7 @@ from napari_her2.review.events import ReasonCode
 from napari_her2.viewer.roles import Role, find
 from napari_her2.widgets.assist_dock import AssistDock
 from napari_her2.widgets.case_dock import CaseDock
+from napari_her2.widgets.compare_dock import real_title
 from napari_her2.widgets.forced_banner import (
     CONSEQUENCE,
     FORCED,
@@ -480,6 +482,22 @@ def test_a_bend_that_the_layer_cannot_show_is_told(dock, open_desk):
     # far from the peak there is little to tell
     session.set_view(BoxPx(420, 540, 480, 600))
     assert not panel.bend.isVisible()
+
+
+def test_regions_that_are_not_carried_to_the_ihc_are_told(open_desk):
+    session = open_desk.session
+    assert real_title(session.state) == "Real IHC"
+    boxes = BoxPx(20, 20, 90, 90), BoxPx(120, 20, 190, 90)
+    for n_regions, told in ((1, "one region"), (2, "2 regions")):
+        session.set_regions(
+            tuple(Region.from_box(str(i), "R", boxes[i]) for i in range(n_regions))
+        )
+        set_error(open_desk, GOOD)
+        assert real_title(session.state) == "Real IHC"
+        set_error(open_desk, BAD)
+        assert real_title(session.state) == (
+            f"Real IHC · without {told}, where the slides lie apart"
+        )
 
 
 def test_the_map_is_told_in_shares_and_shown_on_the_slide(dock, open_desk):

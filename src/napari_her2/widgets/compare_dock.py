@@ -9,6 +9,7 @@ from qtpy.QtCore import QEvent
 from qtpy.QtWidgets import QFrame, QHBoxLayout, QLabel, QStackedLayout, QVBoxLayout
 
 from napari_her2.app.pairing import on_both
+from napari_her2.app.state import SessionState
 from napari_her2.viewer.cell_mirror import CellMirror
 from napari_her2.viewer.desk import Desk
 from napari_her2.viewer.linked_camera import LinkedCameras
@@ -22,7 +23,6 @@ from napari_her2.widgets.style import STYLE, label
 
 CANVAS_PX = 160
 REAL_TITLE = "Real IHC"
-LEFT_OUT_TITLE = "Real IHC · {}, where the slides lie apart"
 SYNTHETIC_TITLE = "SYNTHETIC IHC · computed from H&E, not a stain"
 SYNTHETIC_HE_TITLE = "SYNTHETIC H&E · computed from IHC, not a stain"
 NOT_OPEN = "No case is open."
@@ -106,17 +106,22 @@ class CompareDock(Listener):
                 self.synthetic.nothing.setText(UNFAMILIAR)
 
     def _draw_title(self) -> None:
-        """Say that regions are not carried to the IHC."""
-        state = self.session.state
-        carried = state.regions
-        if state.pair is not None:
-            carried = on_both(state.pair, state.regions, state.error_limits)
-        n_left = len(state.regions) - len(carried)
-        told = "without one region" if n_left == 1 else f"without {n_left} regions"
-        self.real_title.setText(LEFT_OUT_TITLE.format(told) if n_left else REAL_TITLE)
+        self.real_title.setText(real_title(self.session.state))
 
     def _on_tiles(self) -> None:
         self.synthetic.twin.refresh_pixels()
+
+
+def real_title(state: SessionState) -> str:
+    """Return what stands above the real IHC, with the regions not carried to it."""
+    if state.pair is None:
+        return REAL_TITLE
+    carried = on_both(state.pair, state.regions, state.error_limits)
+    n_left = len(state.regions) - len(carried)
+    if n_left == 0:
+        return REAL_TITLE
+    told = "one region" if n_left == 1 else f"{n_left} regions"
+    return f"{REAL_TITLE} · without {told}, where the slides lie apart"
 
 
 class ComparePane(QFrame):
