@@ -11,6 +11,7 @@ from napari_her2.app.cell_reading import CellReading
 from napari_her2.app.cells_read import OWN_REGION, PROPOSAL
 from napari_her2.app.pairing import Checked
 from napari_her2.app.session import Session
+from napari_her2.cells.why_not import Objections
 from napari_her2.core.cell_verdict import CellVerdict
 from napari_her2.core.error_map import ErrorCell, ErrorMap
 from napari_her2.core.errors import NotReadyError, ReviewError
@@ -370,6 +371,17 @@ def test_a_slide_that_is_found_unfit_is_not_scored(session, monkeypatch):
     )
     assert read(session) is None
     assert "Pen covers half" in session.state.notice.text
+
+
+def test_a_doubt_about_the_stain_is_told_with_the_call(session, monkeypatch):
+    monkeypatch.setattr(
+        "napari_her2.cells.why_not.why_not_scored",
+        lambda *_: Objections(doubt="no membrane stands out"),
+    )
+    found = read(session)
+    session.cells.judge(5, CellVerdict.COMPLETE_INTENSE)
+    for basis in (found.call, session.state.selected.suggestion.cells):
+        assert basis.reading.advice[-1] == "no membrane stands out"
 
 
 def test_moving_a_slide_keeps_what_was_read(session, cells):

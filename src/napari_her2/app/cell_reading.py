@@ -283,6 +283,9 @@ class CellReading:
             left = leave_out(corrected.cells, out)
             corrected = replace(corrected, cells=left)
         call = call_cells(corrected.cells, found.mpp, confirmed=corrected.confirmed)
+        if found.doubt:
+            advice = (*call.reading.advice, found.doubt)
+            call = replace(call, reading=replace(call.reading, advice=advice))
         self._state.cells = CellsRead(found, corrected.cells, corrected.judged, call)
 
     def _excluded(self, region: Region) -> tuple[Region, ...]:

@@ -79,8 +79,9 @@ def read_steps(
     if report is None and use.marks:
         report = assess_quality(slide, Stain.IHC)
         report = report.with_finding(assess_marked(slide, use.marks))
-    if reason := why_not_scored(slide, report, overruled):
-        yield CellsRefused(reason)
+    objections = why_not_scored(slide, report, overruled)
+    if objections.stop:
+        yield CellsRefused(objections.stop)
         return
     outline = on_ihc(pair, region)
     box = box_on_ihc(pair, outline)
@@ -113,6 +114,7 @@ def read_steps(
         slide.mpp,
         store.made | use.made(calibration),
         words,
+        objections.doubt,
     )
 
 

@@ -37,7 +37,7 @@ class CellsFound:
     """The cells of a region as software read them, ``mpp`` that of their pixels.
 
     ``made`` says how, see :mod:`napari_her2.cells.provenance`; ``controls`` whether
-    control tissue set the thresholds.
+    control tissue set the thresholds, ``doubt`` what makes the stain doubtful.
     """
 
     region: Region
@@ -45,6 +45,7 @@ class CellsFound:
     mpp: float
     made: dict[str, Any] = field(default_factory=dict)
     controls: str = ""
+    doubt: str = ""
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from napari_her2.slides.slide import Slide
 
 SWITCHED_OFF: Final = "Control tissue is marked and not used: a reader switched it off."
-CHANGED: Final = "The control tissue changed since. Read the cells again."
+CHANGED: Final = "Control tissue was marked or switched since. Read the cells again."
 _USUAL: Final = "The usual thresholds hold."
 _SETTING: Final = (Score.THREE, Score.ZERO)
 _KEY: Final = "control_tissue_px"

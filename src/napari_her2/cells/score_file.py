@@ -94,8 +94,11 @@ def score_file(asked: ScoreAsked, detector: Detector | None = None) -> ScoreFoun
                 return found(NotAssessable(reason), reason)
             area = _area(asked, slide.shape)
             notes = _clipped(area, slide.shape)
-            if not asked.force and (stop := why_not_scored(scaled, area=area)):
-                return found(NotAssessable(stop), stop)
+            if not asked.force:
+                objections = why_not_scored(scaled, area=area)
+                if stop := objections.stop:
+                    return found(NotAssessable(stop), stop)
+                notes = (*notes, objections.doubt) if objections.doubt else notes
             look = _look(scaled, area, detector=detector)
             calibration = calibrate(scaled, look, asked.controls)
             cells = call_cells(
