@@ -12,7 +12,6 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
-from skimage.morphology import h_maxima
 from skimage.segmentation import watershed
 
 from napari_her2.cells.rims import depth_of
@@ -21,9 +20,8 @@ from napari_her2.cells.shape import LEAST_AREA_UM2, measure_parts
 Labels = NDArray[np.int32]
 
 SMOOTH_UM: Final = 0.4
-LEAST_WAIST_UM: Final = 0.2
-"""How much narrower than at its two widest places a part is between them, from the
-middle to the rim."""
+PEAK_UM: Final = 2.0
+"""Two widest places lie at least this far apart."""
 
 LEAST_GAIN: Final = 0.01
 """How much more elliptic the pieces are than the whole."""
@@ -36,7 +34,9 @@ def split_at_waists(labels: Labels, mpp: float) -> Labels:
         return labels
     wide = ndimage.gaussian_filter(depth_of(labels, mpp), SMOOTH_UM / mpp)
     wide = np.where(labels > 0, wide, 0)
-    peaks, n_peaks = ndimage.label(h_maxima(wide, LEAST_WAIST_UM), np.ones((3, 3)))
+    highest = ndimage.maximum_filter(wide, 2 * round(PEAK_UM / mpp) + 1)
+    is_peak = (wide > 0) & (wide == highest)
+    peaks, n_peaks = ndimage.label(is_peak, np.ones((3, 3)))
     owner = np.zeros(n_peaks + 1, np.int64)
     owner[peaks[peaks > 0]] = labels[peaks > 0]
     joined = np.bincount(owner, minlength=n + 1) > 1
