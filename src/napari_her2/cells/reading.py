@@ -58,8 +58,9 @@ _SAMPLE_PX: Final = 512
 _SAMPLES: Final = 12
 _DYE_SAMPLES: Final = 6
 _LEAST_TISSUE: Final = 0.002
-_DAB_IN_NUCLEI: Final = 0.7
-"""How much DAB lowers what is taken for haematoxylin when nuclei are sought."""
+_SECOND_IN_NUCLEI: Final = 0.7
+"""How much eosin or DAB lowers what is taken for haematoxylin when nuclei are sought:
+both stand around nuclei, so that pale ones come out of the cytoplasm."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,7 +105,7 @@ def look_at(
         If the scale is unknown or too coarse, or there is no tissue.
     """
     white, density, vectors = _sample(slide, stain, region_px, area, _SAMPLES)
-    nuclear = [_nuclear(*unmix(one, vectors), stain) for one in density]
+    nuclear = [_nuclear(*unmix(one, vectors)) for one in density]
     r, g, b = (float(channel) for channel in white)
     return SlideLook(stain, (r, g, b), vectors, measure_scale(nuclear, MPP))
 
@@ -280,10 +281,9 @@ def _detect(slide: Slide, detector: Detector, box: BoxPx) -> Labels:
     return at_scale(found, box.shape, MPP)
 
 
-def _nuclear(haematoxylin: Floats, second: Floats, stain: Stain) -> Floats:
-    if stain is Stain.HE:
-        return haematoxylin
-    return np.asarray(haematoxylin - _DAB_IN_NUCLEI * np.maximum(second, 0), np.float32)
+def _nuclear(haematoxylin: Floats, second: Floats) -> Floats:
+    blue = haematoxylin - _SECOND_IN_NUCLEI * np.maximum(second, 0)
+    return np.asarray(blue, np.float32)
 
 
 def _read_tile(
@@ -295,7 +295,7 @@ def _read_tile(
     haematoxylin, second = unmix(density, look.vectors)
     is_ihc = look.stain is Stain.IHC
     if look.detector is None:
-        blue = _nuclear(haematoxylin, second, look.stain)
+        blue = _nuclear(haematoxylin, second)
         nuclei = find_nuclei(blue, MPP, look.nuclei)
     else:
         nuclei = _detect(slide, look.detector, around)
