@@ -24,6 +24,14 @@ def test_both_files_are_written_and_say_what_they_are_for(records, tmp_path):
     assert sorted(os.listdir(paths[0].parent)) == ["scores.csv", "scores.json"]
 
 
+@pytest.mark.skipif(os.name == "nt", reason="Windows has no modes")
+def test_others_may_read_an_export_where_they_may_read_any_new_file(records, tmp_path):
+    usual = tmp_path / "usual"
+    usual.touch()
+    for path in export_scores(records, tmp_path, HEAD):
+        assert path.stat().st_mode == usual.stat().st_mode
+
+
 def test_the_same_records_give_the_same_bytes(records, tmp_path):
     first = [path.read_bytes() for path in export_scores(records, tmp_path, HEAD)]
     again = [path.read_bytes() for path in export_scores(records, tmp_path, HEAD)]

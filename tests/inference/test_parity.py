@@ -36,6 +36,8 @@ def test_what_agrees_is_measured_written_and_then_chosen(bundle, monkeypatch):
         assert values["same_arm_share"] == 1
     written = write_parity(bundle.path, measured)
     assert written == load_bundle(bundle.path)
+    modes = {path.stat().st_mode for path in bundle.path.iterdir() if path.is_file()}
+    assert len(modes) == 1
     assert written.sha256 != bundle.sha256
     assert written.card.files == bundle.card.files
     assert written.card.parameters["backends"] == {"older": PARITY, **measured}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-import tempfile
+import uuid
 from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
@@ -46,16 +46,16 @@ def replace_files(contents: Mapping[Path, bytes]) -> None:
 
 def _staged(target: Path, content: bytes) -> Path:
     """Write the content to a new file beside its target, down to the disk."""
-    handle, name = tempfile.mkstemp(prefix=f".{target.name}.", dir=target.parent)
+    draft = target.with_name(f".{target.name}.{uuid.uuid4().hex[:8]}.part")
     try:
-        with os.fdopen(handle, "wb") as file:
+        with draft.open("xb") as file:
             file.write(content)
             file.flush()
             os.fsync(file.fileno())
     except BaseException:
-        Path(name).unlink()
+        draft.unlink(missing_ok=True)
         raise
-    return Path(name)
+    return draft
 
 
 def _flush_folder(folder: Path) -> None:

@@ -6,8 +6,6 @@ or gives other scores is not offered (:mod:`napari_her2.inference.backend`).
 
 from __future__ import annotations
 
-import os
-import tempfile
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -21,6 +19,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from napari_her2.core.errors import UsageError
+from napari_her2.core.whole_file import write_whole
 from napari_her2.inference.backend import BACKENDS, hindrance, load, parity_key
 from napari_her2.inference.forward import Network
 from napari_her2.inference.identity import REFERENCE_BACKEND
@@ -112,10 +111,7 @@ def write_parity(folder: Path, measured: Mapping[str, Mapping[str, float]]) -> B
     known: dict[str, Any] = dict(card.parameters.get("backends") or {})
     known.update({name: dict(values) for name, values in measured.items()})
     written = replace(card, parameters={**card.parameters, "backends": known})
-    handle, scratch = tempfile.mkstemp(dir=folder.parent, suffix=".json")
-    with os.fdopen(handle, "w", encoding="utf-8") as stream:
-        stream.write(written.to_json() + "\n")
-    os.replace(scratch, folder / CARD_NAME)
+    write_whole(folder / CARD_NAME, written.to_json() + "\n")
     return load_bundle(folder)
 
 
