@@ -59,6 +59,7 @@ def tiny_config() -> TrainingConfig:
         generator_crop_px=64,
         selector_steps=4,
         classifier_steps=6,
+        single_stain_share=0.0,
         classifier_batch=4,
         classifier_crop_px=64,
         validation_steps=2,

@@ -5,6 +5,7 @@ import pytest
 import torch
 
 from napari_her2.models.network import to_uint8
+from napari_her2.training.classifier_batch import Missing
 from napari_her2.training.classifier_stage import ClassifierStage
 from napari_her2.training.generator_stage import GeneratorStage
 from napari_her2.training.joint_stage import JointStage, shown
@@ -56,7 +57,8 @@ def _score_gradients(stage):
     """Return the generators' gradients from the classifier's loss alone."""
     stage.classifier.train()
     torch.manual_seed(0)
-    batch = stage._batch(np.random.default_rng(0), dropping=True)
+    rng = np.random.default_rng(0)
+    batch = stage._batch(Missing.at_random(rng, 8, 0.5, 1.0), rng)
     assert batch.drop_he.any()
     assert batch.drop_ihc.any()
     loss, _ = stage._losses(batch)

@@ -3,14 +3,15 @@
 Loss: class-weighted cross-entropy + .1 DAO + .02 DCO (ShaSpec) and, where the
 cells are known, the cross-entropy of the cell in each square of the feature map:
 one label per image teaches little, one per 8 µm teaches what the label counts.
-After a warm-up with all stains, each stain of a sample is dropped with a chance,
-and replaced by its generator's image or by the other stain's shared features.
+It may begin with samples of one stain each, so that the encoders know the cells of
+either before they are fused. After a warm-up with all stains, each stain of a sample
+is dropped with a chance, and replaced by its generator's image or by the other
+stain's shared features.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -29,11 +30,16 @@ from napari_her2.models.classifier import (
 )
 from napari_her2.models.generator import Generator
 from napari_her2.models.network import to_uint8
-from napari_her2.training.augment import Turn, to_tensor, vary_he, vary_ihc
+from napari_her2.training.augment import to_tensor
+from napari_her2.training.classifier_batch import (
+    ClassifierBatch,
+    Missing,
+    crop,
+    draw_batch,
+)
 from napari_her2.training.config import TrainingConfig
 from napari_her2.training.device import mixed_precision, training_device
 from napari_her2.training.distributed import average_gradients
-from napari_her2.training.labels import label_of
 from napari_her2.training.losses import (
     class_weights,
     classifier_loss,
@@ -48,26 +54,6 @@ POLY_POWER = 0.9
 GRADIENT_NORM = 1.0
 BATCHNORM_MOMENTUM = 0.05
 """MobileNetV3's .01 would need thousands of steps to forget its start."""
-
-
-@dataclass(frozen=True, slots=True)
-class ClassifierBatch:
-    """Images and labels of one step.
-
-    ``he_tile`` and ``ihc_tile`` (B, 3, t, t) with their halo; ``labels`` (B,);
-    ``cells`` (B, 1 + P, a, a), the share of no cell and of each pattern
-    in every square of the feature map, None where not known;
-    ``drop_he`` and ``drop_ihc`` (B,) are never both true; ``rebuild`` (B,),
-    whether a generator fills in what is dropped.
-    """
-
-    he_tile: Tensor
-    ihc_tile: Tensor
-    labels: Tensor
-    cells: Tensor | None
-    drop_he: Tensor
-    drop_ihc: Tensor
-    rebuild: Tensor
 
 
 class ClassifierStage:
@@ -114,6 +100,7 @@ class ClassifierStage:
         self.stage = stage
         self.watched = np.empty(0, np.intp) if watched is None else watched
         self.n_steps = config.classifier_steps
+        self.fusion_step = round(config.single_stain_share * self.n_steps)
         self.device = training_device()
         self.generators = {
             name: generator.to(self.device).requires_grad_(False).eval()
@@ -152,10 +139,9 @@ class ClassifierStage:
     def step(self, step: int, rng: Rng) -> dict[str, float]:
         """Update the classifier on one batch."""
         config = self.config
-        done = _share_of_cycle(step, config)
+        done = _share_of_cycle(step, self.fusion_step, self.n_steps)
         set_rate(self._adam, config.classifier_rate * (1 - done) ** POLY_POWER)
-        warm = step >= config.all_stains_share * self.n_steps
-        batch = self._batch(rng, dropping=warm)
+        batch = self._batch(self._missing(step, rng), rng)
         self.classifier.train()
         if done >= 1 - config.frozen_statistics_share:
             freeze_statistics(self.classifier)
@@ -196,7 +182,7 @@ class ClassifierStage:
 
     def _classify(self, batch: ClassifierBatch) -> tuple[ClassifierOutput, Tensor]:
         """Return what is said of a batch, and the mean of the maps of its stains."""
-        he, ihc = self._core(batch.he_tile), self._core(batch.ihc_tile)
+        he, ihc = crop(batch.he_tile, self.config), crop(batch.ihc_tile, self.config)
         if self.stage is TrainStage.HE_ONLY:
             features = self.classifier.encode(he, None)
         else:
@@ -286,75 +272,29 @@ class ClassifierStage:
         halo = self.config.halo_px
         return image[..., halo:-halo, halo:-halo]
 
-    def _batch(self, rng: Rng, *, dropping: bool) -> ClassifierBatch:
-        config = self.config
-        count = config.classifier_batch
-        luck = rng.random(count)
-        chance = config.modality_dropout if dropping else 0.0
-        drop_he, drop_ihc = luck < chance, (luck >= chance) & (luck < 2 * chance)
-        he, ihc, labels, cells = [], [], [], []
-        for index, alone in zip(
-            rng.choice(self.learned, count), drop_he | drop_ihc, strict=True
-        ):
-            jitters = not alone and self.stage is not TrainStage.HE_ONLY
-            sample = self._sample(int(index), rng, jitters=jitters)
-            he.append(sample[0])
-            ihc.append(sample[1])
-            labels.append(sample[2])
-            cells.append(sample[3])
-        known = [part for part in cells if part is not None]
-        device = self.device
-        return ClassifierBatch(
-            he_tile=vary_he(to_tensor(he), rng).to(device),
-            ihc_tile=vary_ihc(to_tensor(ihc), rng).to(device),
-            labels=torch.tensor(labels, device=device),
-            cells=torch.from_numpy(np.stack(known)).to(device) if known else None,
-            drop_he=torch.from_numpy(drop_he).to(device),
-            drop_ihc=torch.from_numpy(drop_ihc).to(device),
-            rebuild=torch.from_numpy(rng.random(count) < config.rebuilt_share).to(
-                device
-            ),
+    def _missing(self, step: int, rng: Rng) -> Missing:
+        """Draw what the samples of a step do not show."""
+        config, fusing = self.config, step - self.fusion_step
+        if fusing < 0:
+            return Missing.one_of_each(
+                rng, config.classifier_batch, config.single_stain_ihc_share
+            )
+        warm_up = config.all_stains_share * (self.n_steps - self.fusion_step)
+        chance = config.modality_dropout if fusing >= warm_up else 0.0
+        return Missing.at_random(
+            rng, config.classifier_batch, chance, config.rebuilt_share
         )
 
-    def _sample(
-        self, index: int, rng: Rng, *, jitters: bool
-    ) -> tuple[NDArray[np.uint8], NDArray[np.uint8], int, NDArray[np.float32] | None]:
-        """Draw a crop: both stains with halo, its label and its cells."""
-        config, grid = self.config, CELL_GRID_PX
-        he_tile, ihc_tile = self.tiles.he[index], self.tiles.ihc[index]
-        halo, crop = config.halo_px, config.classifier_crop_px
-        side = crop + 2 * halo
-        last = len(he_tile) - side
-        y, x = grid * rng.integers(0, last // grid + 1, 2)
-        jitter = min(round(config.jitter_um / config.mpp), halo) if jitters else 0
-        shift = rng.integers(-jitter, jitter + 1, 2)
-        v, u = np.clip([y + shift[0], x + shift[1]], 0, last)
-        turn = Turn.draw(rng)
-        he = turn.apply(he_tile[v : v + side, u : u + side])
-        ihc = turn.apply(ihc_tile[y : y + side, x : x + side])
-        if self.tiles.cells is None:
-            return he, ihc, int(self.tiles.labels[index, 0]), None
-        first = np.array([y + halo, x + halo]) // grid
-        rows, columns = (slice(i, i + crop // grid) for i in first)
-        counts = turn.apply(np.asarray(self.tiles.cells[index][rows, columns]))
-        return he, ihc, label_of(counts), self._in_squares(counts)
-
-    def _in_squares(self, counts: NDArray[np.uint8]) -> NDArray[np.float32]:
-        """Return (1 + P, a, a), no cell or the share of each pattern in a square."""
-        n = self.config.network.encoder_stride // CELL_GRID_PX
-        side = len(counts) // n
-        cells = counts.reshape(side, n, side, n, -1).sum((1, 3), dtype=np.float32)
-        number = cells.sum(-1, keepdims=True)
-        shares = np.concatenate([number == 0, cells / np.maximum(number, 1)], -1)
-        return shares.transpose(2, 0, 1).astype(np.float32)
+    def _batch(self, missing: Missing, rng: Rng) -> ClassifierBatch:
+        jitters = self.stage is not TrainStage.HE_ONLY
+        batch = draw_batch(
+            self.tiles, self.learned, missing, self.config, rng, jitters=jitters
+        )
+        return batch.to(self.device)
 
 
-def _share_of_cycle(step: int, config: TrainingConfig) -> float:
-    """Return how much of a cycle is done, in [0, 1); a restart begins another."""
-    start, end = 0, config.classifier_steps
-    if 0 < config.classifier_restart < end:
-        if step < config.classifier_restart:
-            end = config.classifier_restart
-        else:
-            start = config.classifier_restart
-    return (step - start) / (end - start)
+def _share_of_cycle(step: int, fusion_step: int, n_steps: int) -> float:
+    """Return how much of a cycle is done, in [0, 1); fusion begins another."""
+    if step < fusion_step:
+        return step / fusion_step
+    return (step - fusion_step) / (n_steps - fusion_step)

@@ -45,9 +45,12 @@ class TrainingConfig:
         Steps of the stain selector.
     classifier_steps, classifier_batch, classifier_rate, weight_decay
         Stage B, and AdamW's rate and decay.
-    classifier_restart, frozen_statistics_share
-        Step at which stage B's falling rate starts again (0: never), and the last
-        share of each fall with BatchNorm as at inference.
+    single_stain_share, single_stain_ihc_share
+        Share of stage B's first steps whose samples show one stain each, and the
+        share of those that show the IHC: the encoders learn each stain's cells
+        before they are fused, in cheap steps. The rate starts again with fusion.
+    frozen_statistics_share
+        Last share of each fall of the rate with BatchNorm as at inference.
     classifier_crop_px
         Side of the crops of stage B; the head learns whole cores afterwards.
     cell_weight
@@ -70,7 +73,7 @@ class TrainingConfig:
     modality_dropout
         Chance of each stain to be missing in a sample, never both.
     all_stains_share
-        Share of stage B's first steps in which no stain is dropped.
+        Share of stage B's first steps of fusion in which no stain is dropped.
     shared_weight, domain_weight
         Weights of ShaSpec's DAO and DCO losses.
     alignment
@@ -127,8 +130,9 @@ class TrainingConfig:
     pyramid_weight: float = 25.0
     pyramid_scales: tuple[int, ...] = (0, 1)
     selector_steps: int = 150
-    classifier_steps: int = 6900
-    classifier_restart: int = 4500
+    classifier_steps: int = 11000
+    single_stain_share: float = 0.75
+    single_stain_ihc_share: float = 0.75
     frozen_statistics_share: float = 0.2
     classifier_batch: int = 8
     classifier_rate: float = 1.5e-3

@@ -20,6 +20,7 @@ from torch.nn.utils import clip_grad_norm_
 from torch.optim import Optimizer
 
 from napari_her2.models.network import to_uint8
+from napari_her2.training.classifier_batch import Missing
 from napari_her2.training.classifier_stage import (
     GRADIENT_NORM,
     POLY_POWER,
@@ -117,6 +118,7 @@ class JointStage(ClassifierStage):
 
     def step(self, step: int, rng: Rng) -> dict[str, float]:
         """Update the discriminators, then generators and classifier at once."""
+        config = self.config
         self._set_rates(1 - step / self.n_steps)
         values: dict[str, float] = {}
         total = torch.zeros((), device=self.device)
@@ -125,7 +127,13 @@ class JointStage(ClassifierStage):
             total = total + loss
             values |= {f"{name} {part}": value for part, value in parts.items()}
         self.classifier.train()
-        loss, parts = self._losses(self._batch(rng, dropping=True))
+        missing = Missing.at_random(
+            rng,
+            config.classifier_batch,
+            config.modality_dropout,
+            config.rebuilt_share,
+        )
+        loss, parts = self._losses(self._batch(missing, rng))
         learning = [
             self._adam,
             *(stage.optimizers["generator"] for stage in self.stages_a.values()),
