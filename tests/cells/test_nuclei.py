@@ -62,6 +62,13 @@ def test_an_empty_field_has_none():
     assert find_nuclei(image, MPP, scale).max() == 0
 
 
+@pytest.mark.parametrize("strength", [0.3, 0.15])
+def test_a_pale_slide_has_as_many_nuclei(strength):
+    image = ndimage.gaussian_filter(field(grid(9, 36)), 3)
+    pale = (strength * image).astype(np.float32)
+    assert found_in(pale).max() == found_in(image).max() == len(grid(9, 36))
+
+
 def test_numbers_have_no_gaps():
     labels = found_in(field(grid(8, 30)))
     assert set(np.unique(labels)) == set(range(labels.max() + 1))
@@ -79,5 +86,5 @@ def test_a_disc_is_elliptic_and_a_dumbbell_is_not():
     assert parts.elongation[1] == pytest.approx(1, abs=0.05)
     assert parts.elongation[2] == pytest.approx(14 / 8, rel=0.06)
     edge = np.full(image.shape, 0.5, np.float32)
-    quality = nuclear_quality(measure_parts(image, 3, MPP, edge))
+    quality = nuclear_quality(measure_parts(image, 3, MPP, edge), 0.1)
     assert quality[1] > quality[3]

@@ -14,7 +14,7 @@ is said by :mod:`napari_her2.cells.rims`.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 import numpy as np
@@ -23,7 +23,13 @@ from scipy import ndimage
 
 from napari_her2.cells.clumps import blobs_of, split_clumps
 from napari_her2.cells.rims import draw_rims
-from napari_her2.cells.shape import LEAST_QUALITY, Parts, measure_parts, nuclear_quality
+from napari_her2.cells.shape import (
+    LEAST_QUALITY,
+    USUAL_EDGE_OD_PER_UM,
+    Parts,
+    measure_parts,
+    nuclear_quality,
+)
 from napari_her2.cells.waists import split_at_waists
 
 Floats = NDArray[np.float32]
@@ -40,6 +46,9 @@ stand out in dense tissue."""
 MOST_HOLE_UM2: Final = 60.0
 """A smaller hole in a nucleus is pale chromatin."""
 
+EDGE_PER_UM: Final = 0.23
+"""Of the darkest dye: in a pale slide rims are dull as well."""
+
 _LOWEST: Final = 0.01
 _LEAST_RANGE: Final = 0.1
 _EDGE_UM: Final = 0.5
@@ -51,11 +60,13 @@ class NucleusScale:
     """How strong the nuclei of a slide are, so that every tile is cut alike.
 
     ``levels`` are the densities of haematoxylin above its surroundings that are
-    tried; ``blob`` is the response of a usual nucleus to a blob filter.
+    tried; ``blob`` is the response of a usual nucleus to a blob filter;
+    ``edge_od_per_um`` is the slope of a rim that is neither sharp nor dull.
     """
 
     levels: tuple[float, ...]
     blob: float = 0.0
+    edge_od_per_um: float = USUAL_EDGE_OD_PER_UM
 
 
 def measure_scale(blocks: Sequence[Floats], mpp: float) -> NucleusScale:
@@ -66,10 +77,11 @@ def measure_scale(blocks: Sequence[Floats], mpp: float) -> NucleusScale:
     low = max(_LOWEST, float(np.quantile(seen, 0.2)))
     high = max(low + _LEAST_RANGE, float(np.quantile(seen, 0.995)))
     levels = low + (high - low) * np.linspace(0, 1, N_LEVELS + 1)[:-1] ** 1.3
-    scale = NucleusScale(tuple(levels.round(4).tolist()))
+    edge = min(USUAL_EDGE_OD_PER_UM, EDGE_PER_UM * high)
+    scale = NucleusScale(tuple(levels.round(4).tolist()), edge_od_per_um=round(edge, 5))
     strength = np.concatenate([_strengths(block, mpp, scale) for block in blocks])
     usual = float(np.median(strength)) if strength.size else 0.0
-    return NucleusScale(scale.levels, round(usual, 5))
+    return replace(scale, blob=round(usual, 5))
 
 
 def find_nuclei(haematoxylin: Floats, mpp: float, scale: NucleusScale) -> Labels:
@@ -116,7 +128,9 @@ def _single_nuclei(haematoxylin: Floats, mpp: float, scale: NucleusScale) -> Lab
         signal = _signal(haematoxylin, smooth_um, mpp)
         tree: list[_Level] = []
         for cut in scale.levels:
-            tree.append(_cut(signal > cut, edge, mpp, tree[-1] if tree else None))
+            tree.append(
+                _cut(signal > cut, edge, mpp, scale, tree[-1] if tree else None)
+            )
         found = _better(found, _paint(tree, _choose(tree), signal.shape))
     return found.labels
 
@@ -136,14 +150,16 @@ class _Found:
     worth: NDArray[np.float64]
 
 
-def _cut(mask: Bools, edge: Floats, mpp: float, below: _Level | None) -> _Level:
+def _cut(
+    mask: Bools, edge: Floats, mpp: float, scale: NucleusScale, below: _Level | None
+) -> _Level:
     """Find and measure the connected parts of one level."""
     holes, _ = ndimage.label(~mask)
     is_small = np.bincount(holes.ravel()) <= MOST_HOLE_UM2 / mpp**2
     is_small[0] = False
     labels, n = ndimage.label(mask | is_small[holes])
     parts: Parts = measure_parts(labels, n, mpp, edge)
-    quality = nuclear_quality(parts)
+    quality = nuclear_quality(parts, scale.edge_od_per_um)
     worth = np.where(quality >= LEAST_QUALITY, quality * parts.area_um2, 0.0)
     parent = np.zeros(n + 1, np.int64)
     if below is not None:

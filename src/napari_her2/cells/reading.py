@@ -46,7 +46,7 @@ MPP: Final = 0.5
 """Every slide is read at this scale, so that thresholds mean the same."""
 
 COARSEST_MPP: Final = 1.0
-METHOD_VERSION: Final = 3
+METHOD_VERSION: Final = 4
 """Raised whenever another cell would be found, or the same one read otherwise."""
 
 TILE_PX: Final = 512

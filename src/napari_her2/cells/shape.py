@@ -17,7 +17,7 @@ MOST_AREA_UM2: Final = 260.0
 _USUAL_AREA_UM2: Final = 45.0
 _AREA_SPREAD: Final = 0.9
 _ELLIPTIC: Final = (0.92, 0.02)
-_EDGE_OD_PER_UM: Final = 0.1
+USUAL_EDGE_OD_PER_UM: Final = 0.1
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,11 +75,14 @@ def measure_parts(
     )
 
 
-def nuclear_quality(parts: Parts) -> Floats:
-    """Return how much parts look like one nucleus, in [0, 1]; 0 for label 0."""
+def nuclear_quality(parts: Parts, edge_od_per_um: float) -> Floats:
+    """Return how much parts look like one nucleus, in [0, 1]; 0 for label 0.
+
+    A rim of this slope counts half as much as the sharpest.
+    """
     middle, width = _ELLIPTIC
     shape = 1 / (1 + np.exp(-(parts.elliptic - middle) / width))
-    edge = parts.edge / (parts.edge + _EDGE_OD_PER_UM)
+    edge = parts.edge / (parts.edge + edge_od_per_um)
     quality = shape * usual_size(parts) * edge
     quality[0] = 0
     return np.asarray(quality)

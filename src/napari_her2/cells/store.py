@@ -106,7 +106,7 @@ def _look(folder: Path, slide: Slide, stain: Stain) -> SlideLook:
             stain,
             (white[0], white[1], white[2]),
             StainVectors(**vectors),
-            NucleusScale(tuple(nuclei["levels"]), nuclei["blob"]),
+            NucleusScale(**nuclei | {"levels": tuple(nuclei["levels"])}),
         )
         os.utime(path)
         return look
