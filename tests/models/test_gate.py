@@ -177,6 +177,25 @@ def test_a_reconstruction_of_another_section_is_rejected_for_that_reason():
     assert verdict.reward > 0
 
 
+def test_a_fitted_reward_takes_what_makes_the_call_no_surer():
+    gate, one, with_it = angle_gate(0.8, 0.6, 0.3, 0.9)
+    (strict,) = gate.decide(one[None], with_it[None], Stain.HE)
+    assert strict.reward < 0
+    assert not strict.accepted
+    fitted = torch.tensor([strict.reward - 0.01, 0.0])
+    lenient = Gate.from_state(gate.state() | {"min_reward": fitted})
+    (taken,) = lenient.decide(one[None], with_it[None], Stain.HE)
+    assert taken.accepted
+    assert taken.reward == strict.reward
+    assert "no surer" in taken.reason
+
+
+def test_a_bundle_without_a_fitted_reward_asks_for_one_above_zero():
+    gate, _, _ = angle_gate(0.6, 0.8, 0.3, 0.9)
+    older = {k: v for k, v in gate.state().items() if k != "min_reward"}
+    assert Gate.from_state(older).min_reward.tolist() == [0, 0]
+
+
 def test_the_threshold_lies_between_right_and_wrong():
     assert agreement_threshold([0.6, 0.7, 0.8], [0.0, 0.1, 0.2]) == pytest.approx(0.4)
 

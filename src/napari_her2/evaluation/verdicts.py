@@ -1,9 +1,9 @@
 """What the gate says of an image: each of its two tests alone, and the product's word.
 
 The product first asks whether a reconstruction lies on its section
-(:mod:`napari_her2.models.agreement`) and then whether DyMo's reward is above 0
-(:mod:`napari_her2.models.gate`); it takes what passes both. To see which test does
-what, all three are asked of the same pixels and embeddings.
+(:mod:`napari_her2.models.agreement`) and then whether DyMo's reward is above what the
+bundle fitted (:mod:`napari_her2.models.gate`); it takes what passes both. To see which
+test does what, all three are asked of the same pixels and embeddings.
 """
 
 from __future__ import annotations

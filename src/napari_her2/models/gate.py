@@ -6,7 +6,10 @@ class it then calls. It was made for imputers that may fail, and knows the pictu
 only through the classifier: a flawless reconstruction of *another* section makes
 the classifier just as sure, and its reward cannot tell (measured in
 ``docs/results.md``). Our own addition stands before it: a reconstruction must lie
-on the section it claims to come from (:mod:`~napari_her2.models.agreement`).
+on the section it claims to come from (:mod:`~napari_her2.models.agreement`). And the
+least reward is fitted: no reconstruction holds what its source does not, so a right
+one need not make the call surer, and DyMo's limit of 0 refuses most of them. It may
+only not be less rewarding than right ones are.
 """
 
 from __future__ import annotations
@@ -37,7 +40,7 @@ SUBSETS: Final = (Stain.HE.value, Stain.IHC.value, BOTH)
 
 @dataclass(frozen=True, slots=True)
 class Reward:
-    """DyMo's five numbers and what they mean: R > 0 adds, R < 0 drops for good."""
+    """DyMo's five numbers; in DyMo R > 0 adds and R < 0 drops for good."""
 
     reward: float
     confidence: float
@@ -94,6 +97,9 @@ class Gate(nn.Module):
         -1 accepts any.
     names
         Subset names, in the order of the prototypes.
+    min_reward
+        (2,), reward above which a reconstruction is used, by observed stain; 0, as
+        in DyMo, where it was not fitted.
     """
 
     centre: Tensor
@@ -102,6 +108,7 @@ class Gate(nn.Module):
     spreads: Tensor
     counts: Tensor
     min_agreement: Tensor
+    min_reward: Tensor
 
     def __init__(
         self,
@@ -112,18 +119,22 @@ class Gate(nn.Module):
         counts: Tensor,
         min_agreement: Tensor,
         names: Sequence[str] = SUBSETS,
+        min_reward: Tensor | None = None,
     ) -> None:
         super().__init__()
         subsets, classes, width = prototypes.shape
+        least_reward = torch.zeros(2) if min_reward is None else min_reward
         if (
             len(names) != subsets
             or tuple(projection.shape) != (len(centre), width)
             or tuple(spreads.shape) != (subsets, classes)
             or tuple(counts.shape) != (subsets, classes)
             or tuple(min_agreement.shape) != (2,)
+            or tuple(least_reward.shape) != (2,)
         ):
             raise ValueError("the gate's tensors do not fit each other")
-        given = (centre, projection, prototypes, spreads, counts, min_agreement)
+        known = (centre, projection, prototypes, spreads, counts)
+        given = (*known, min_agreement, least_reward)
         if not all(bool(tensor.isfinite().all()) for tensor in given):
             raise ValueError("a tensor of the gate holds values that are not finite")
         if bool((spreads[counts > 0] <= 0).any()):
@@ -156,13 +167,14 @@ class Gate(nn.Module):
         agreement = torch.ones(len(embedding_observed))
         if real is not None and reconstruction is not None:
             agreement = section_agreement(real, reconstruction)
-        least = float(self.min_agreement[list(Stain).index(observed)])
+        row = list(Stain).index(observed)
+        limits = float(self.min_agreement[row]), float(self.min_reward[row])
         verdicts = []
         for one, beside, agrees in zip(
             embedding_observed, embedding_with, agreement.tolist(), strict=True
         ):
             found = self.reward(one, beside, observed.value, BOTH)
-            verdicts.append(_verdict(found, agrees, least))
+            verdicts.append(_verdict(found, agrees, *limits))
         return tuple(verdicts)
 
     def reward(
@@ -224,12 +236,17 @@ class Gate(nn.Module):
             If a tensor is missing, unfit or not finite.
         """
         names = tuple((parameters or {}).get("subsets", SUBSETS))
-        return cls(**{name: state[name] for name in _TENSORS}, names=names)
+        late = {_LATE: state[_LATE]} if _LATE in state else {}
+        return cls(**{name: state[name] for name in _EARLY}, **late, names=names)
 
 
-_TENSORS = (
+_EARLY = (
     "centre", "projection", "prototypes", "spreads", "counts", "min_agreement",
 )  # fmt: skip
+_LATE = "min_reward"
+"""Bundles before demo 2.2 lack it."""
+
+_TENSORS = (*_EARLY, _LATE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -259,8 +276,8 @@ def select(
     Notes
     -----
     In every round a candidate with R < 0 is dropped for good and the best with R > 0
-    joins; without one the loop ends. With two stains this is one round, the decision
-    of :meth:`Gate.decide`.
+    joins; without one the loop ends. With two stains this is one round, what
+    :meth:`Gate.decide` asks where no reward was fitted.
     """
     held, left = frozenset(observed), set(candidates - observed)
     accepted: list[str] = []
@@ -279,12 +296,16 @@ def select(
     return Selection(tuple(accepted), rounds)
 
 
-def _verdict(found: Reward, agreement: float, least: float) -> GateVerdict:
-    agrees, pays = agreement >= least, found.reward > 0
+def _verdict(
+    found: Reward, agreement: float, least_agreement: float, least_reward: float
+) -> GateVerdict:
+    agrees, pays = agreement >= least_agreement, found.reward > least_reward
     if not agrees:
         reason = "the reconstruction does not lie on this section"
-    elif pays:
+    elif found.reward > 0:
         reason = "the reconstruction makes the call surer"
+    elif pays:
+        reason = "the reconstruction lies on this section and makes the call no surer"
     elif found.confidence_with <= found.confidence:
         reason = "the reconstruction does not make the call surer"
     else:

@@ -39,7 +39,7 @@ from napari_her2.training.tiles import CLASSES, TileCache, Tiles, TileSource
 from napari_her2.training.trained_card import Origin, trained_card
 from napari_her2.training.virtual import VirtualTiles
 
-VERSION = "2.1"
+VERSION = "2.2"
 _EVIDENCE_TILES = 48
 _WATCHED_TILES = 16
 _FAMILIARITY = "familiarity.safetensors"

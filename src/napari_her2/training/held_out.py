@@ -29,6 +29,14 @@ from napari_her2.training.statistics import (
 )
 from napari_her2.training.tiles import Tiles
 
+REFUSED = 0.02
+"""Share of the right reconstructions that the least reward may refuse."""
+
+_WITH_RECONSTRUCTION = {
+    Stain.HE: Arm.HE_RECONSTRUCTED,
+    Stain.IHC: Arm.IHC_RECONSTRUCTED,
+}
+
 
 @dataclass(frozen=True, slots=True)
 class HeldOut:
@@ -110,7 +118,7 @@ class HeldOut:
         return round(float(np.mean(hits)), 4) if hits else None
 
     def gate(self, network: Her2Network, tiles: Tiles) -> Gate:
-        """Fit prototypes on all cores and the agreement on the held-out ones."""
+        """Fit prototypes on all cores, agreement and reward on the held-out ones."""
         every = torch.arange(len(self.pooled.rows))
         named = {Stain.HE.value: Arm.HE, Stain.IHC.value: Arm.IHC, BOTH: Arm.BOTH}
         embeddings = {n: self.head.embeddings(every, arm) for n, arm in named.items()}
@@ -122,7 +130,22 @@ class HeldOut:
                 (Stain.IHC, tiles.ihc, IHC_TO_HE),
             )
         }
-        return fit_gate(embeddings, self.pooled.labels, least)
+        gate = fit_gate(embeddings, self.pooled.labels, least)
+        for number, (stain, arm) in enumerate(_WITH_RECONSTRUCTION.items()):
+            gate.min_reward[number] = self._least_reward(gate, stain, named[stain], arm)
+        return gate
+
+    def _least_reward(
+        self, gate: Gate, stain: Stain, observed: Arm, rebuilt: Arm
+    ) -> float:
+        """Return the reward below which few right reconstructions lie, at most 0."""
+        pairs = zip(
+            self.head.embeddings(self._rows, observed),
+            self.head.embeddings(self._rows, rebuilt),
+            strict=True,
+        )
+        rewards = [gate.reward(*pair, stain.value, BOTH).reward for pair in pairs]
+        return min(0.0, float(np.quantile(rewards, REFUSED))) if rewards else 0.0
 
 
 def _least_agreement(

@@ -81,7 +81,7 @@ def caution_line(suggestion: Suggestion, *, is_told: bool) -> str:
 
 def _numbers(gate: GateVerdict) -> str:
     return (
-        f"reward R {gate.reward:+.2f} (used above 0)\n"
+        f"reward R {gate.reward:+.2f} (above 0 the call becomes surer)\n"
         f"confidence {gate.confidence:.2f} without, {gate.confidence_with:.2f} with "
         "the reconstruction\n"
         f"typicality {gate.typicality:.2f} without, {gate.typicality_with:.2f} with it"
