@@ -3,7 +3,7 @@ import pytest
 from scipy import ndimage
 from skimage.draw import disk, ellipse
 
-from napari_her2.cells.nuclei import find_nuclei, measure_scale
+from napari_her2.cells.nuclei import find_nuclei, measure_scale, without_gaps
 from napari_her2.cells.shape import measure_parts, nuclear_quality
 
 MPP = 0.5
@@ -67,6 +67,24 @@ def test_a_pale_slide_has_as_many_nuclei(strength):
     image = ndimage.gaussian_filter(field(grid(9, 36)), 3)
     pale = (strength * image).astype(np.float32)
     assert found_in(pale).max() == found_in(image).max() == len(grid(9, 36))
+
+
+def test_a_gap_in_brown_tissue_is_no_nucleus():
+    dye, brown = np.full((2, 260, 260), 0.15, np.float32)
+    brown += 0.85
+    places = grid(9, 52)
+    for number, (y, x, radius) in enumerate(places):
+        inside = disk((y, x), radius)
+        dye[inside], brown[inside] = (0.3, 0.6) if number % 2 else (0.0, 0.0)
+    dye, brown = (ndimage.gaussian_filter(one, 0.8) for one in (dye, brown))
+    blue = dye - 0.7 * brown
+    found = find_nuclei(blue, MPP, measure_scale([blue], MPP))
+    kept = without_gaps(found, dye)
+    at = np.array([kept[y, x] > 0 for y, x, _ in places])
+    assert np.array_equal(at, np.arange(len(places)) % 2 == 1)
+    assert found.max() > kept.max() == at.sum()
+    assert set(np.unique(kept)) == set(range(kept.max() + 1))
+    assert without_gaps(np.zeros_like(found), dye).max() == 0
 
 
 def test_numbers_have_no_gaps():

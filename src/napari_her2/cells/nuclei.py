@@ -49,6 +49,9 @@ MOST_HOLE_UM2: Final = 60.0
 EDGE_PER_UM: Final = 0.23
 """Of the darkest dye: in a pale slide rims are dull as well."""
 
+LEAST_DYE_OD: Final = 0.03
+"""Gaps reach .025, the palest nuclei of real slides .05."""
+
 _LOWEST: Final = 0.01
 _LEAST_RANGE: Final = 0.1
 _EDGE_UM: Final = 0.5
@@ -105,6 +108,16 @@ def find_nuclei(haematoxylin: Floats, mpp: float, scale: NucleusScale) -> Labels
     signal = _signal(haematoxylin, SMOOTH_UM[-1], mpp)
     labels = split_clumps(haematoxylin, signal, labels, mpp, scale.blob)
     return draw_rims(split_at_waists(labels, mpp), haematoxylin, mpp)
+
+
+def without_gaps(labels: Labels, haematoxylin: Floats) -> Labels:
+    """Leave out what holds no haematoxylin: a gap in brown tissue, brighter than it.
+
+    Both are (h, w); the dye as it is, with nothing taken off.
+    """
+    index = np.arange(1, labels.max() + 1)
+    dye = np.append(0.0, ndimage.mean(haematoxylin, labels, index))
+    return _numbered(dye >= LEAST_DYE_OD, 1)[labels]
 
 
 def _strengths(haematoxylin: Floats, mpp: float, scale: NucleusScale) -> Floats:

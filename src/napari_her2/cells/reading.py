@@ -23,7 +23,12 @@ from scipy import ndimage
 from napari_her2.cells.detector import Detector, Labels, at_scale
 from napari_her2.cells.dyes import DyeMaps
 from napari_her2.cells.membrane import MembraneRays, trace_membranes
-from napari_her2.cells.nuclei import NucleusScale, find_nuclei, measure_scale
+from napari_her2.cells.nuclei import (
+    NucleusScale,
+    find_nuclei,
+    measure_scale,
+    without_gaps,
+)
 from napari_her2.cells.outline import grow_cells
 from napari_her2.cells.shape import measure_parts
 from napari_her2.cells.staining import StainingLimits, read_staining
@@ -296,7 +301,7 @@ def _read_tile(
     is_ihc = look.stain is Stain.IHC
     if look.detector is None:
         blue = _nuclear(haematoxylin, second)
-        nuclei = find_nuclei(blue, MPP, look.nuclei)
+        nuclei = without_gaps(find_nuclei(blue, MPP, look.nuclei), haematoxylin)
     else:
         nuclei = _detect(slide, look.detector, around)
     n = int(nuclei.max())
