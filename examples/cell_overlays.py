@@ -20,26 +20,29 @@ from napari_her2.core.geometry import BoxPx
 from napari_her2.core.membrane import MembranePattern
 from napari_her2.core.score import Stain
 from napari_her2.slides.slide import Slide, open_slide
+from napari_her2.viewer.cell_outlines import outline_vectors
 from napari_her2.viewer.palette import PATTERN_COLORS
 
 SCALE = 2
 _NO_TUMOUR = "#868e96"
 
 
-def draw(slide: Slide, cells: pa.Table, box: BoxPx) -> Image.Image:
+def draw(slide: Slide, mpp: float, cells: pa.Table, box: BoxPx) -> Image.Image:
     """Return a box of a slide, twice as large, with the outlines of its cells."""
     pixels = slide.levels[0][box.y0 : box.y1, box.x0 : box.x1]
     picture = Image.fromarray(np.asarray(pixels))
     picture = picture.resize((SCALE * box.width, SCALE * box.height))
     pen = ImageDraw.Draw(picture)
-    for cell in cells.to_pylist():
-        reach = np.array(cell["outline_um"]) / (slide.mpp or 1)
-        turn = 2 * np.pi * np.arange(len(reach)) / len(reach)
-        x = SCALE * (cell["x_px"] + reach * np.cos(turn) - box.x0)
-        y = SCALE * (cell["y_px"] + reach * np.sin(turn) - box.y0)
-        pattern = PATTERN_COLORS[MembranePattern(cell["pattern"])]
-        around = [*zip(x, y, strict=True), (x[0], y[0])]
-        pen.line(around, pattern if cell["is_tumour"] else _NO_TUMOUR, width=2)
+    vectors = outline_vectors(cells, np.arange(cells.num_rows), mpp, 0.0)
+    corners = SCALE * (vectors[:, :, 0] / mpp - (box.y0, box.x0))
+    for outline, pattern, is_tumour in zip(
+        corners,
+        cells["pattern"].to_pylist(),
+        cells["is_tumour"].to_pylist(),
+        strict=True,
+    ):
+        color = PATTERN_COLORS[MembranePattern(pattern)] if is_tumour else _NO_TUMOUR
+        pen.polygon([(x, y) for y, x in outline], outline=color, width=2)
     return picture
 
 
@@ -48,7 +51,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("out", type=Path)
     parser.add_argument("images", type=Path, nargs="+")
-    parser.add_argument("--mpp", type=float)
+    parser.add_argument("--mpp", type=float, required=True)
     parser.add_argument("--stain", type=Stain, default=Stain.IHC)
     parser.add_argument("--at", type=int, nargs=2, default=(0, 0), metavar=("Y", "X"))
     parser.add_argument("--side", type=int, default=600, help="of the box, in pixels")
@@ -57,12 +60,12 @@ def main() -> None:
     y, x = asked.at
     for path in asked.images:
         with open_slide(path) as opened:
-            slide = opened.with_mpp(asked.mpp) if asked.mpp else opened
+            slide = opened.with_mpp(asked.mpp)
             cells = cells_of(slide, stain=asked.stain)
             if asked.stain is Stain.IHC:
-                print(path.name, call_cells(cells, slide.mpp or 1).reading.call)
+                print(path.name, call_cells(cells, asked.mpp).reading.call)
             box = BoxPx(y, x, y + asked.side, x + asked.side)
-            draw(slide, cells, box).save(asked.out / f"{path.stem}.png")
+            draw(slide, asked.mpp, cells, box).save(asked.out / f"{path.stem}.png")
 
 
 if __name__ == "__main__":
