@@ -19,7 +19,12 @@ from numpy.typing import NDArray
 
 from napari_her2.cells.dyes import DyeMaps
 from napari_her2.cells.membrane import trace_membranes
-from napari_her2.cells.nuclei import NucleusScale, find_nuclei, measure_scale
+from napari_her2.cells.nuclei import (
+    NucleusScale,
+    find_nuclei,
+    measure_scale,
+    nuclear_dye,
+)
 from napari_her2.cells.outline import grow_cells
 
 Floats = NDArray[np.float32]
@@ -44,7 +49,6 @@ _AREA_UM2: Final = 135_000.0
 
 _FEWEST_BROWN: Final = 0.03
 _LEAST_PEAK: Final = 0.05
-_DAB_IN_NUCLEI: Final = 0.7
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,8 +87,7 @@ def brown_cells(seen: Sequence[DyeMaps], mpp: float) -> BrownCells:
         cut = np.s_[y : y + side_px, x : x + side_px]
         dab: Floats = np.maximum(one.dab[cut], 0).astype(np.float32)
         if np.count_nonzero(dab > STRONG_OD) >= _FEWEST_BROWN * dab.size:
-            blue = one.haematoxylin[cut] - _DAB_IN_NUCLEI * dab
-            maps.append((blue.astype(np.float32), dab))
+            maps.append((nuclear_dye(one.haematoxylin[cut], dab), dab))
     if not maps:
         return BrownCells()
     scale = measure_scale([blue for blue, _ in maps], mpp)

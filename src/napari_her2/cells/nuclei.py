@@ -46,6 +46,10 @@ stand out in dense tissue."""
 MOST_HOLE_UM2: Final = 60.0
 """A smaller hole in a nucleus is pale chromatin."""
 
+SECOND_IN_NUCLEI: Final = 0.7
+"""How much eosin or DAB lowers what is taken for haematoxylin when nuclei are sought:
+both stand around nuclei, so that pale ones come out of the cytoplasm."""
+
 EDGE_PER_UM: Final = 0.23
 """Of the darkest dye: in a pale slide rims are dull as well."""
 
@@ -70,6 +74,12 @@ class NucleusScale:
     levels: tuple[float, ...]
     blob: float = 0.0
     edge_od_per_um: float = USUAL_EDGE_OD_PER_UM
+
+
+def nuclear_dye(haematoxylin: Floats, second: Floats) -> Floats:
+    """Return where to seek nuclei (h, w): haematoxylin, less of eosin or DAB."""
+    blue = haematoxylin - SECOND_IN_NUCLEI * np.maximum(second, 0)
+    return np.asarray(blue, np.float32)
 
 
 def measure_scale(blocks: Sequence[Floats], mpp: float) -> NucleusScale:

@@ -27,6 +27,7 @@ from napari_her2.cells.nuclei import (
     NucleusScale,
     find_nuclei,
     measure_scale,
+    nuclear_dye,
     without_gaps,
 )
 from napari_her2.cells.outline import grow_cells
@@ -63,9 +64,6 @@ _SAMPLE_PX: Final = 512
 _SAMPLES: Final = 12
 _DYE_SAMPLES: Final = 6
 _LEAST_TISSUE: Final = 0.002
-_SECOND_IN_NUCLEI: Final = 0.7
-"""How much eosin or DAB lowers what is taken for haematoxylin when nuclei are sought:
-both stand around nuclei, so that pale ones come out of the cytoplasm."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,7 +108,7 @@ def look_at(
         If the scale is unknown or too coarse, or there is no tissue.
     """
     white, density, vectors = _sample(slide, stain, region_px, area, _SAMPLES)
-    nuclear = [_nuclear(*unmix(one, vectors)) for one in density]
+    nuclear = [nuclear_dye(*unmix(one, vectors)) for one in density]
     r, g, b = (float(channel) for channel in white)
     return SlideLook(stain, (r, g, b), vectors, measure_scale(nuclear, MPP))
 
@@ -286,11 +284,6 @@ def _detect(slide: Slide, detector: Detector, box: BoxPx) -> Labels:
     return at_scale(found, box.shape, MPP)
 
 
-def _nuclear(haematoxylin: Floats, second: Floats) -> Floats:
-    blue = haematoxylin - _SECOND_IN_NUCLEI * np.maximum(second, 0)
-    return np.asarray(blue, np.float32)
-
-
 def _read_tile(
     slide: Slide, look: SlideLook, tile: BoxPx, limits: StainingLimits
 ) -> pa.Table:
@@ -300,7 +293,7 @@ def _read_tile(
     haematoxylin, second = unmix(density, look.vectors)
     is_ihc = look.stain is Stain.IHC
     if look.detector is None:
-        blue = _nuclear(haematoxylin, second)
+        blue = nuclear_dye(haematoxylin, second)
         nuclei = without_gaps(find_nuclei(blue, MPP, look.nuclei), haematoxylin)
     else:
         nuclei = _detect(slide, look.detector, around)

@@ -25,6 +25,7 @@ from napari_her2.evaluation.image_store import ImageStore
 from napari_her2.evaluation.regions import Regions
 from napari_her2.evaluation.verdicts import Asked
 from napari_her2.models.classifier import StainFeatures
+from napari_her2.models.network import WITH_RECONSTRUCTION
 
 GATED = {
     Stain.HE: "H&E, reconstruction through the gate",
@@ -35,7 +36,6 @@ GATED = {
 FAKE_ALONE = "reconstructed IHC alone"
 """The classifier on a reconstructed IHC and nothing else."""
 
-_RECONSTRUCTED = {Stain.HE: Arm.HE_RECONSTRUCTED, Stain.IHC: Arm.IHC_RECONSTRUCTED}
 _ALONE = {Stain.HE: Arm.HE, Stain.IHC: Arm.IHC}
 
 _ORDER = (
@@ -152,7 +152,8 @@ class RegionScorer:
         gate: Record = {}
         for stain, store in self.fakes.items():
             fake = self._encoded(stain, region)
-            beside = scored[_RECONSTRUCTED[stain]] = _beside(arms, stain, real, fake)
+            beside = _beside(arms, stain, real, fake)
+            scored[WITH_RECONSTRUCTION[stain]] = beside
             if stain is Stain.HE:
                 scored[FAKE_ALONE] = arms.score(None, fake)
             scored[GATED[stain]] = beside

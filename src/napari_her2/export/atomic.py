@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import os
-import uuid
 from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
 
 from napari_her2.core.errors import StorageError
+from napari_her2.core.whole_file import write_draft
 
 
 def replace_files(contents: Mapping[Path, bytes]) -> None:
@@ -27,7 +27,7 @@ def replace_files(contents: Mapping[Path, bytes]) -> None:
     try:
         for target, content in contents.items():
             target.parent.mkdir(parents=True, exist_ok=True)
-            staged[target] = _staged(target, content)
+            staged[target] = write_draft(target, content)
         for target, waiting in staged.items():
             waiting.replace(target)
         for folder in {target.parent for target in staged}:
@@ -42,20 +42,6 @@ def replace_files(contents: Mapping[Path, bytes]) -> None:
     finally:
         for waiting in staged.values():
             waiting.unlink(missing_ok=True)
-
-
-def _staged(target: Path, content: bytes) -> Path:
-    """Write the content to a new file beside its target, down to the disk."""
-    draft = target.with_name(f".{target.name}.{uuid.uuid4().hex[:8]}.part")
-    try:
-        with draft.open("xb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-    except BaseException:
-        draft.unlink(missing_ok=True)
-        raise
-    return draft
 
 
 def _flush_folder(folder: Path) -> None:

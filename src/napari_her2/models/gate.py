@@ -302,7 +302,7 @@ def _verdict(
     agrees, pays = agreement >= least_agreement, found.reward > least_reward
     if not agrees:
         reason = "the reconstruction does not lie on this section"
-    elif found.reward > 0:
+    elif pays and found.reward > 0:
         reason = "the reconstruction makes the call surer"
     elif pays:
         reason = "the reconstruction lies on this section and makes the call no surer"

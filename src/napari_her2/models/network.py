@@ -49,10 +49,11 @@ HE_TO_IHC, IHC_TO_HE = "he_to_ihc", "ihc_to_he"
 NEEDED_PARTS = (HE_TO_IHC, "classifier")
 
 _ALONE = {Stain.HE: Arm.HE, Stain.IHC: Arm.IHC}
-_RECONSTRUCTED = {
+WITH_RECONSTRUCTION = {
     Stain.HE: Arm.HE_RECONSTRUCTED,
     Stain.IHC: Arm.IHC_RECONSTRUCTED,
 }
+"""The arm of a stain beside the reconstruction of the other."""
 
 
 class Her2Network(nn.Module):
@@ -206,7 +207,7 @@ class Her2Network(nn.Module):
         maps = self._maps(beside, he_given=True)
         if self.gate is None:
             count = len(real)
-            arms = (_RECONSTRUCTED[given],) * count
+            arms = (WITH_RECONSTRUCTION[given],) * count
             return {**maps, "arm": arms, "gate": (None,) * count}
         alone = self.classifier.combine({given: features[given]})
         verdicts = self.gate.decide(
@@ -225,7 +226,7 @@ class Her2Network(nn.Module):
             for name, value in maps.items()
         }
         arms = tuple(
-            (_RECONSTRUCTED if verdict.accepted else _ALONE)[given]
+            (WITH_RECONSTRUCTION if verdict.accepted else _ALONE)[given]
             for verdict in verdicts
         )
         return {**chosen, "arm": arms, "gate": tuple(verdicts)}

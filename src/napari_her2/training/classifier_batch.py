@@ -32,7 +32,7 @@ class Missing:
     @classmethod
     def one_of_each(cls, rng: Rng, count: int, ihc_share: float) -> Self:
         """Draw samples of one stain each; this share shows the IHC."""
-        luck, _ = rng.random((2, count))
+        luck, _ = rng.random((2, count))  # as many as below, for any seed
         return cls(luck < ihc_share, luck >= ihc_share, np.zeros(count, np.bool_))
 
     @classmethod

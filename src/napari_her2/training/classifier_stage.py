@@ -281,6 +281,10 @@ class ClassifierStage:
             )
         warm_up = config.all_stains_share * (self.n_steps - self.fusion_step)
         chance = config.modality_dropout if fusing >= warm_up else 0.0
+        return self._dropped(rng, chance)
+
+    def _dropped(self, rng: Rng, chance: float) -> Missing:
+        config = self.config
         return Missing.at_random(
             rng, config.classifier_batch, chance, config.rebuilt_share
         )

@@ -16,7 +16,12 @@ from napari_her2.core.score import Score, Stain
 from napari_her2.models.agreement import section_agreement
 from napari_her2.models.calibration import Calibration
 from napari_her2.models.gate import BOTH, Gate
-from napari_her2.models.network import HE_TO_IHC, IHC_TO_HE, Her2Network
+from napari_her2.models.network import (
+    HE_TO_IHC,
+    IHC_TO_HE,
+    WITH_RECONSTRUCTION,
+    Her2Network,
+)
 from napari_her2.training.augment import to_tensor
 from napari_her2.training.device import training_device
 from napari_her2.training.head_stage import HeadStage
@@ -31,11 +36,6 @@ from napari_her2.training.tiles import Tiles
 
 REFUSED = 0.02
 """Share of the right reconstructions that the least reward may refuse."""
-
-_WITH_RECONSTRUCTION = {
-    Stain.HE: Arm.HE_RECONSTRUCTED,
-    Stain.IHC: Arm.IHC_RECONSTRUCTED,
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,20 +131,18 @@ class HeldOut:
             )
         }
         gate = fit_gate(embeddings, self.pooled.labels, least)
-        for number, (stain, arm) in enumerate(_WITH_RECONSTRUCTION.items()):
-            gate.min_reward[number] = self._least_reward(gate, stain, named[stain], arm)
+        for number, stain in enumerate(Stain):
+            alone = embeddings[stain][self._rows]
+            gate.min_reward[number] = self._least_reward(gate, stain, alone)
         return gate
 
-    def _least_reward(
-        self, gate: Gate, stain: Stain, observed: Arm, rebuilt: Arm
-    ) -> float:
+    def _least_reward(self, gate: Gate, stain: Stain, alone: Tensor) -> float:
         """Return the reward below which few right reconstructions lie, at most 0."""
-        pairs = zip(
-            self.head.embeddings(self._rows, observed),
-            self.head.embeddings(self._rows, rebuilt),
-            strict=True,
-        )
-        rewards = [gate.reward(*pair, stain.value, BOTH).reward for pair in pairs]
+        beside = self.head.embeddings(self._rows, WITH_RECONSTRUCTION[stain])
+        rewards = [
+            gate.reward(one, other, stain, BOTH).reward
+            for one, other in zip(alone, beside, strict=True)
+        ]
         return min(0.0, float(np.quantile(rewards, REFUSED))) if rewards else 0.0
 
 

@@ -20,7 +20,6 @@ from torch.nn.utils import clip_grad_norm_
 from torch.optim import Optimizer
 
 from napari_her2.models.network import to_uint8
-from napari_her2.training.classifier_batch import Missing
 from napari_her2.training.classifier_stage import (
     GRADIENT_NORM,
     POLY_POWER,
@@ -118,7 +117,6 @@ class JointStage(ClassifierStage):
 
     def step(self, step: int, rng: Rng) -> dict[str, float]:
         """Update the discriminators, then generators and classifier at once."""
-        config = self.config
         self._set_rates(1 - step / self.n_steps)
         values: dict[str, float] = {}
         total = torch.zeros((), device=self.device)
@@ -127,12 +125,7 @@ class JointStage(ClassifierStage):
             total = total + loss
             values |= {f"{name} {part}": value for part, value in parts.items()}
         self.classifier.train()
-        missing = Missing.at_random(
-            rng,
-            config.classifier_batch,
-            config.modality_dropout,
-            config.rebuilt_share,
-        )
+        missing = self._dropped(rng, self.config.modality_dropout)
         loss, parts = self._losses(self._batch(missing, rng))
         learning = [
             self._adam,
